@@ -1,0 +1,46 @@
+# Two commands on a fresh machine: `make run` and `make test`. They need Python 3.11+ and make.
+
+PYTHON ?= python3.11
+PORT ?= 8080
+DATA ?= data
+BIN := .venv/bin
+SOURCES := engine journal replicas http effects node loadtest __init__.py __main__.py
+
+.PHONY: run test check format bench clean help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/bin/python:
+	@$(PYTHON) --version >/dev/null 2>&1 || { echo "Python 3.11 or newer is needed: make run PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/product: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/development: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/product
+
+run: .venv/product ## start the product with sample events on http://127.0.0.1:$(PORT)
+	@exec $(BIN)/onsale serve --data $(DATA) --listen 127.0.0.1:$(PORT) --demo
+
+test: .venv/development ## run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/development ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(SOURCES)
+
+format: .venv/development ## put the code in shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/development ## measure; prints a table, writes loadtest/results/bench.json
+	$(BIN)/python -m onsale.loadtest.bench $(ARGS)
+
+clean: ## remove what was built (never the data folder)
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

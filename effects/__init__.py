@@ -1,0 +1,1 @@
+"""What committed facts ask of the outside world, and how its answers come back as commands."""

@@ -1,0 +1,71 @@
+"""The built-in test provider: no money moves, and the answers are those of Stripe's test cards.
+
+Owns the table of test cards. It keeps nothing: what comes of an attempt follows from its payment method alone, so
+asking again after a crash gives the same answer.
+"""
+
+from hashlib import blake2b
+
+from ..engine.commands import (
+    PaymentFailedOutcome,
+    PaymentOutcome,
+    PaymentPendingOutcome,
+    PaymentSucceededOutcome,
+)
+from .provider import CANCELED, Charge, RefundOrder, RefundResult
+
+DEFAULT_METHOD = "pm_card_visa"
+
+_PAYS = frozenset(
+    f"pm_card_{brand}"
+    for brand in (
+        "visa visa_debit mastercard mastercard_debit mastercard_prepaid amex discover diners jcb unionpay "
+        "us gb de fr jp ch se br ca mx au sg threeDSecureOptional bypassPending"
+    ).split()
+)
+_DECLINES = {
+    "pm_card_chargeDeclined": ("generic_decline", "The card was declined; try another card."),
+    "pm_card_visa_chargeDeclined": ("generic_decline", "The card was declined; try another card."),
+    "pm_card_chargeCustomerFail": ("generic_decline", "The card was declined; try another card."),
+    "pm_card_chargeDeclinedInsufficientFunds": (
+        "insufficient_funds",
+        "The card has not enough funds; try another card.",
+    ),
+    "pm_card_visa_chargeDeclinedInsufficientFunds": (
+        "insufficient_funds",
+        "The card has not enough funds; try another card.",
+    ),
+    "pm_card_visa_chargeDeclinedLostCard": ("lost_card", "The card was declined; try another card."),
+    "pm_card_visa_chargeDeclinedStolenCard": ("stolen_card", "The card was declined; try another card."),
+    "pm_card_chargeDeclinedExpiredCard": ("expired_card", "The card has expired; try another card."),
+    "pm_card_chargeDeclinedIncorrectCvc": ("incorrect_cvc", "The security code is wrong; check it and try again."),
+    "pm_card_chargeDeclinedProcessingError": ("processing_error", "The card could not be processed; try again."),
+    "pm_card_chargeDeclinedFraudulent": ("fraudulent", "The card was declined; try another card."),
+}
+_ASKS_FOR_A_STEP = frozenset(
+    {"pm_card_authenticationRequired", "pm_card_threeDSecureRequired", "pm_card_threeDSecure2Required"}
+)
+
+
+class SandboxProvider:
+    name = "test"
+
+    async def charge(self, charge: Charge) -> PaymentOutcome:
+        method = charge.method or DEFAULT_METHOD
+        reference = f"pi_test_{charge.payment_id}"
+        if method in _PAYS:
+            return PaymentSucceededOutcome(reference)
+        if method in _ASKS_FOR_A_STEP:
+            secret = blake2b(charge.reference.encode(), digest_size=12).hexdigest()
+            return PaymentPendingOutcome(
+                requires_action=True, client_secret=f"{reference}_secret_{secret}", provider_reference=reference
+            )
+        if method in _DECLINES:
+            return PaymentFailedOutcome(*_DECLINES[method])
+        return PaymentFailedOutcome("resource_missing", f"The test provider knows no payment method {method!r}.")
+
+    async def cancel(self, charge: Charge) -> PaymentOutcome:
+        return CANCELED
+
+    async def refund(self, order: RefundOrder) -> RefundResult:
+        return RefundResult(f"re_test_{order.refund_id}")

@@ -1,0 +1,103 @@
+"""What a command leads to: facts and a reply, or a refusal. Reads the state, changes nothing.
+
+Owns the order in which a command is looked at: its idempotency key first, then the rules of its kind. Pure: the time
+comes in as an argument, and the same state, time and command always give the same answer.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from . import commands as c
+from .codes import TRANSIENT, Code
+from .facts import Fact, Keyed
+from .limits import KEY_KEPT_MS, KEYS_MAX
+from .records import Payment, Refund
+from .replies import Done, Refusal, Reply
+from .replies import decode as decode_reply
+from .replies import encode as encode_reply
+from .rules import booking, chores, event, payment, refund, user
+from .rules.shared import overloaded
+from .state import State
+from .status import PAYMENT_ABANDONED, PAYMENT_STARTED, REFUND_PENDING_AT_PROVIDER
+
+
+class Decided(NamedTuple):
+    """`facts` are to be applied and journaled together; `replayed`: the first answer to a key, given again."""
+
+    facts: list[Fact]
+    reply: Reply
+    replayed: bool = False
+
+
+_RULES: dict[type, Callable[[State, int, Any], tuple[list[Fact], Reply]]] = {
+    c.Book: booking.book,
+    c.GiveUp: booking.give_up,
+    c.StartPayment: payment.start_payment,
+    c.SettlePayment: payment.settle_payment,
+    c.StartRefund: refund.start_refund,
+    c.SettleRefund: refund.settle_refund,
+    c.CreateEvent: event.create_event,
+    c.ChangeEvent: event.change_event,
+    c.CancelEvent: event.cancel_event,
+    c.SaveUser: user.save_user,
+    c.Lapse: chores.lapse,
+    c.Warn: chores.warn,
+    c.Retire: chores.retire,
+    c.CloseSale: chores.close_sale,
+    c.Sweep: chores.sweep,
+    c.Promote: chores.promote,
+}
+
+
+def decide(state: State, now_ms: int, command: c.Command, key: c.Idempotency | None = None) -> Decided:
+    """`now_ms` must not be before the state's own time."""
+    if key is not None:
+        return _decide_once(state, now_ms, command, key)
+    if isinstance(command, c.SettlePayment):
+        return _settle(state, now_ms, command, state.payments.rows.get(command.payment_id))
+    if isinstance(command, c.SettleRefund):
+        return _settle(state, now_ms, command, state.refunds.rows.get(command.refund_id))
+    facts, reply = _RULES[type(command)](state, now_ms, command)
+    return Decided(facts, reply)
+
+
+def _decide_once(state: State, now_ms: int, command: c.Command, key: c.Idempotency) -> Decided:
+    known = state.keys.rows.get(key.digest)
+    if known is not None and known.at_ms + KEY_KEPT_MS > now_ms:
+        if known.fingerprint == key.fingerprint:
+            return Decided([], decode_reply(known.reply), replayed=True)
+        detail = "This Idempotency-Key was used with another request; use a new key for a new request."
+        return Decided([], Refusal(state.seq, Code.IDEMPOTENCY_MISMATCH, detail))
+    if len(state.keys.rows) >= KEYS_MAX and known is None and state.key_order[0].at_ms + KEY_KEPT_MS > now_ms:
+        return Decided(*overloaded(state, "idempotency keys"))
+    if isinstance(command, c.StartPayment):
+        facts, reply = payment.start_payment(state, now_ms, command, key)
+    elif isinstance(command, c.StartRefund):
+        facts, reply = refund.start_refund(state, now_ms, command, key)
+    else:
+        facts, reply = _RULES[type(command)](state, now_ms, command)
+    if isinstance(reply, Refusal):
+        if reply.code in TRANSIENT:
+            return Decided(facts, reply)
+        # the answer is kept by a fact of its own, and that is where it was decided
+        reply = Refusal(state.seq + 1, reply.code, reply.detail, reply.extra)
+    facts.append(Keyed(key.digest, key.fingerprint, encode_reply(reply)))
+    return Decided(facts, reply)
+
+
+def _settle(state: State, now_ms: int, command: c.Command, asked: Payment | Refund | None) -> Decided:
+    """The provider's first word on a payment or refund is the answer to the request that asked for it."""
+    facts, reply = _RULES[type(command)](state, now_ms, command)
+    if asked is None or asked.key is None or asked.fingerprint is None or isinstance(reply, Done):
+        return Decided(facts, reply)
+    known = state.keys.rows.get(asked.key)
+    kept = known is not None and known.fingerprint == asked.fingerprint and known.at_ms + KEY_KEPT_MS > now_ms
+    if kept and _awaits_first_word(asked):
+        facts.append(Keyed(asked.key, asked.fingerprint, encode_reply(reply)))
+    return Decided(facts, reply)
+
+
+def _awaits_first_word(asked: Payment | Refund) -> bool:
+    if isinstance(asked, Refund):
+        return asked.status == REFUND_PENDING_AT_PROVIDER
+    return asked.status == PAYMENT_STARTED or (asked.status == PAYMENT_ABANDONED and asked.client_secret is None)

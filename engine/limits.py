@@ -1,0 +1,40 @@
+"""Every bound of the engine, in one place, asserted against each other.
+
+Owns numbers only. A table or queue that reaches its bound refuses with `overloaded`; nothing grows without one.
+"""
+
+HOLD_MS_DEFAULT = 300_000
+HOLD_MS_MAX = 24 * 3600 * 1000
+PAYING_MS_MAX = 15 * 60 * 1000  # a payment under way pins its hold at most this long, counted from the hold's start
+WARN_BEFORE_MS_MAX = 60_000  # "about to lapse" goes out this long before the end, or a fifth of the hold if shorter
+KEY_KEPT_MS = 24 * 3600 * 1000  # idempotency keys
+ENDED_KEPT_MS = 3600 * 1000  # an ended booking stays in memory this long, then lives in the checkpoint alone
+
+QUANTITY_MAX = 1_000
+MAX_PER_USER_DEFAULT = 10
+TICKET_TYPES_MAX = 100
+CAPACITY_MAX = 10_000_000
+PRICE_MINOR_MAX = 10**12
+USER_ID_CHARACTERS_MAX = 128
+NAME_CHARACTERS_MAX = 200
+DESCRIPTION_CHARACTERS_MAX = 20_000
+ID_MAX = 2**63 - 1
+TIME_MS_MAX = 253_402_300_799_999  # the last millisecond of the year 9999
+
+EVENTS_MAX = 1_000_000
+USERS_MAX = 20_000_000
+BOOKINGS_MAX = 20_000_000  # in memory at once
+WAITING_MAX = 2_000_000  # per ticket type
+KEYS_MAX = 10_000_000
+PROMOTIONS_PER_STEP_MAX = 1_000  # the rest follow in the next steps; newcomers queue behind them meanwhile
+KEYS_FORGOTTEN_PER_STEP_MAX = 8
+
+assert QUANTITY_MAX <= CAPACITY_MAX
+assert MAX_PER_USER_DEFAULT <= QUANTITY_MAX
+assert HOLD_MS_DEFAULT <= PAYING_MS_MAX <= HOLD_MS_MAX
+assert WARN_BEFORE_MS_MAX < HOLD_MS_DEFAULT
+assert QUANTITY_MAX <= PROMOTIONS_PER_STEP_MAX, (
+    "one booking's tickets must be passed on within the step that frees them"
+)
+assert KEYS_FORGOTTEN_PER_STEP_MAX > 1, "keys must be forgotten faster than they are learned"
+assert QUANTITY_MAX * PRICE_MINOR_MAX < ID_MAX

@@ -1,0 +1,139 @@
+"""The rows that make up the state; the checkpoint stores them as they stand here.
+
+Owns their fields and nothing else. Only `apply` changes a record. Times are milliseconds since 1970 UTC, money is
+integer minor units. Encoded as arrays in this order: add new fields at the end, with a default.
+"""
+
+import msgspec
+
+
+class Event(msgspec.Struct, array_like=True, gc=False):
+    """A concert. What is sold of it stands in its ticket types."""
+
+    id: int
+    name: str
+    starts_ms: int
+    ends_ms: int | None
+    venue: str
+    city: str
+    country: str
+    category: str
+    description: str
+    currency: str  # ISO 4217
+    on_sale_ms: int | None  # None: from the start
+    max_per_user: int
+    max_holds_per_user: int | None
+    waitlist: int  # status.WAITLIST_…
+    cancelled: bool = False
+    closed: bool = False  # its sale is over: nobody is promoted any more
+    created_ms: int = 0
+    booked: bool = False  # someone has booked, so its currency is settled
+
+
+class TicketType(msgspec.Struct, array_like=True, gc=False):
+    """Stock of one price. Invariant: 0 <= held, 0 <= sold, held + sold <= capacity."""
+
+    id: int
+    event_id: int
+    name: str
+    price_minor: int
+    capacity: int
+    held: int = 0
+    sold: int = 0
+    waiting: int = 0  # people's bookings in line, not tickets
+    line_next: int = 1  # the number the next one to join the line gets
+
+    @property
+    def available(self) -> int:
+        return self.capacity - self.held - self.sold
+
+
+class Booking(msgspec.Struct, array_like=True, gc=False):
+    """One user's claim on tickets of one type, from place in line to refund."""
+
+    id: int
+    user_id: str
+    event_id: int
+    ticket_type_id: int
+    quantity: int
+    amount_minor: int
+    status: int  # status.WAITING …
+    seq: int  # where in the journal it was decided
+    created_ms: int
+    held_ms: int = 0  # when its latest hold began
+    expires_ms: int = 0  # when its hold ends; 0: it has none
+    pinned_ms: int = 0  # while paying: it cannot lapse before
+    warned: bool = False  # told that it is about to lapse
+    line_number: int = 0  # place in line while waiting
+    payment_id: int = 0  # the latest attempt
+    provider_reference: str | None = None  # of the payment that succeeded
+    refunding_minor: int = 0  # on its way back
+    refunded_minor: int = 0  # back
+    ended_ms: int = 0
+    unsettled: int = 0  # payments and refunds the provider has not had its last word on
+
+
+class Payment(msgspec.Struct, array_like=True, gc=False):
+    """One attempt to pay for a booking, while the provider has not had its last word."""
+
+    id: int
+    booking_id: int
+    user_id: str
+    amount_minor: int
+    currency: str
+    status: int  # status.PAYMENT_…
+    method: str | None
+    created_ms: int
+    provider_reference: str | None = None
+    client_secret: str | None = None
+    failure: str | None = None
+    key: bytes | None = None  # the idempotency key waiting for the outcome, as digest
+    fingerprint: bytes | None = None
+
+
+class Refund(msgspec.Struct, array_like=True, gc=False):
+    """Money on its way back."""
+
+    id: int
+    booking_id: int
+    user_id: str
+    amount_minor: int
+    currency: str
+    status: int  # status.REFUND_…
+    reason: str
+    created_ms: int
+    provider_reference: str | None = None  # of the refund
+    payment_reference: str | None = None  # of the payment it gives back
+    failure: str | None = None
+    key: bytes | None = None
+    fingerprint: bytes | None = None
+    payment_id: int = 0
+    surplus: bool = False  # of a payment that confirmed nothing: the booking's own money is not touched
+
+
+class User(msgspec.Struct, array_like=True, gc=False):
+    id: str
+    name: str | None
+    email: str | None
+    webhook_url: str | None
+
+
+class Key(msgspec.Struct, array_like=True, gc=False):
+    """An idempotency key that was used: what was asked, and the first answer's substance."""
+
+    digest: bytes  # 16 bytes over caller and key
+    fingerprint: bytes  # 16 bytes over method, path and body
+    reply: bytes  # replies.encode(…)
+    at_ms: int
+
+
+class Notice(msgspec.Struct, array_like=True, gc=False):
+    """Something a person is owed a message about; made by the fact it tells of."""
+
+    id: int
+    seq: int
+    at_ms: int
+    user_id: str
+    kind: str  # held, your_turn, about_to_lapse, lapsed, confirmed, refunded, cancelled
+    event_id: int
+    booking_id: int

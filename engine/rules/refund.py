@@ -1,0 +1,129 @@
+"""Giving money back, wholly or in part; tickets wholly refunded go to the head of the line at once.
+
+Order of refusals: no_such_booking, forbidden, wrong_status, invalid_field (amount), amount_mismatch.
+"""
+
+from ..codes import Code
+from ..commands import Idempotency, SettleRefund, StartRefund
+from ..facts import Fact, RefundFailed, RefundStarted, RefundSucceeded
+from ..money import format_minor, parse_minor
+from ..records import Booking, Refund
+from ..replies import Done, RefundReply
+from ..state import State
+from ..status import (
+    BOOKING_NAMES,
+    COUNTS_AS_SOLD,
+    PARTIAL_REFUND_PENDING,
+    PARTIALLY_REFUNDED,
+    REFUND_FAILED,
+    REFUND_PENDING,
+    REFUND_PENDING_AT_PROVIDER,
+    REFUND_SUCCEEDED,
+    REFUNDED,
+)
+from .shared import Decision, no_such_booking, pass_on, refuse
+
+
+def start_refund(state: State, now_ms: int, command: StartRefund, key: Idempotency | None = None) -> Decision:
+    booking = state.bookings.rows.get(command.booking_id)
+    if booking is None:
+        return no_such_booking(state, command.booking_id)
+    if command.user_id is not None and booking.user_id != command.user_id:
+        return refuse(state, Code.FORBIDDEN, "This booking is someone else's.")
+    name = BOOKING_NAMES[booking.status]
+    if booking.status not in COUNTS_AS_SOLD:
+        detail = f"A booking that is {name} has nothing to refund."
+        return refuse(state, Code.WRONG_STATUS, detail, bookingStatus=name)
+    currency = state.sales[booking.event_id].event.currency
+    left_minor = booking.amount_minor - booking.refunded_minor - booking.refunding_minor
+    amount_minor: int | None = left_minor
+    if command.amount is not None:
+        amount_minor = parse_minor(command.amount, currency)
+        if amount_minor is None or (not amount_minor and booking.amount_minor):
+            detail = f"amount must be a decimal string in {currency} above zero."
+            return refuse(state, Code.INVALID_FIELD, detail, field="amount")
+        if amount_minor > left_minor:
+            left = format_minor(left_minor, currency)
+            detail = f"At most {left} {currency} of this booking can still be refunded."
+            return refuse(state, Code.AMOUNT_MISMATCH, detail, available=left)
+    assert amount_minor is not None
+    full = amount_minor == left_minor
+    return _start(state, now_ms, booking, amount_minor, command.hold_ms, key, full=full, reason="requested")
+
+
+def _start(
+    state: State,
+    now_ms: int,
+    booking: Booking,
+    amount_minor: int,
+    hold_ms: int,
+    key: Idempotency | None,
+    *,
+    full: bool,
+    reason: str,
+) -> Decision:
+    sale = state.sales[booking.event_id]
+    refund_id, free = state.next_refund_id, not amount_minor
+    facts: list[Fact] = [
+        RefundStarted(
+            refund_id,
+            booking.id,
+            amount_minor,
+            full,
+            reason,
+            key.digest if key and not free else None,
+            key.fingerprint if key and not free else None,
+        )
+    ]
+    if free:  # nobody needs to be asked
+        facts.append(RefundSucceeded(refund_id, None))
+    if full:
+        facts += pass_on(sale, sale.types[booking.ticket_type_id], now_ms, hold_ms, freed=booking.quantity)
+    return facts, RefundReply(
+        state.seq + 1,
+        refund_id,
+        booking.id,
+        amount_minor,
+        sale.event.currency,
+        REFUND_SUCCEEDED if free else REFUND_PENDING_AT_PROVIDER,
+        REFUNDED if free else REFUND_PENDING if full else PARTIAL_REFUND_PENDING,
+        booking.refunded_minor + booking.refunding_minor + amount_minor,
+    )
+
+
+def refund_all(state: State, now_ms: int, booking: Booking, reason: str) -> list[Fact]:
+    """The facts that give back all that is left of a booking whose event is cancelled."""
+    left_minor = booking.amount_minor - booking.refunded_minor - booking.refunding_minor
+    return _start(state, now_ms, booking, left_minor, 0, None, full=True, reason=reason)[0]
+
+
+def settle_refund(state: State, _now_ms: int, command: SettleRefund) -> Decision:
+    refund = state.refunds.rows.get(command.refund_id)
+    if refund is None or (refund.status == REFUND_FAILED and command.failure is not None):  # told before
+        return [], Done(state.seq)
+    booking = state.bookings.rows[refund.booking_id]
+    if command.failure is not None:
+        failed = RefundFailed(refund.id, command.failure[:300])
+        return [failed], _settled(state, booking, refund, REFUND_FAILED, booking.status, failed.failure)
+    status = booking.status
+    if not refund.surplus and booking.refunding_minor == refund.amount_minor:
+        status = REFUNDED if booking.status == REFUND_PENDING else PARTIALLY_REFUNDED
+    succeeded = RefundSucceeded(refund.id, command.provider_reference)
+    return [succeeded], _settled(state, booking, refund, REFUND_SUCCEEDED, status, None)
+
+
+def _settled(
+    state: State, booking: Booking, refund: Refund, status: int, booking_status: int, failure: str | None
+) -> RefundReply:
+    back_minor = booking.refunded_minor + (0 if refund.surplus or failure else refund.amount_minor)
+    return RefundReply(
+        state.seq + 1,
+        refund.id,
+        booking.id,
+        refund.amount_minor,
+        refund.currency,
+        status,
+        booking_status,
+        back_minor,
+        failure,
+    )

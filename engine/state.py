@@ -1,0 +1,213 @@
+"""All that is known, in memory: the tables, and the indexes derived from them.
+
+Owns the shape of the state and how an index follows from a row. Only `apply` (and `restore`, at start) changes it;
+everything else reads. What it holds follows from the facts alone.
+"""
+
+from collections import deque
+from hashlib import blake2b
+
+from .deadlines import Deadlines
+from .limits import ENDED_KEPT_MS, WARN_BEFORE_MS_MAX
+from .line import Line
+from .records import Booking, Event, Key, Notice, Payment, Refund, TicketType, User
+from .status import (
+    CANCELLED,
+    EXPIRED,
+    HELD,
+    PAYING,
+    REFUNDED,
+    WAITLIST_STRICT,
+)
+from .table import Table
+
+
+class Claims:
+    """What one user has at one event, where it is more than one booking."""
+
+    __slots__ = ("bookings", "tickets")
+
+    def __init__(self, first: Booking) -> None:
+        self.bookings: dict[int, Booking] = {first.id: first}
+        self.tickets = first.quantity
+
+
+class Sale:
+    """An event with everything a booking needs to look up."""
+
+    __slots__ = ("claims", "event", "lapsed", "lines", "types", "types_by_name")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.types: dict[int, TicketType] = {}
+        self.types_by_name: dict[str, TicketType] = {}
+        self.lines: dict[int, Line] = {}
+        # by user, what counts against the limit; nearly always one booking, so it stands there itself
+        self.claims: dict[str, Booking | Claims] = {}
+        self.lapsed: dict[str, int] = {}  # by user, the booking that lapsed last and is still in memory
+
+    @property
+    def closes_ms(self) -> int:
+        return self.event.starts_ms if self.event.ends_ms is None else self.event.ends_ms
+
+    @property
+    def strict(self) -> bool:
+        return self.event.waitlist == WAITLIST_STRICT
+
+    def add_type(self, ticket_type: TicketType) -> None:
+        self.types[ticket_type.id] = ticket_type
+        self.types_by_name[ticket_type.name] = ticket_type
+        self.lines[ticket_type.id] = Line()
+
+    def find_type(self, wanted: int | str | None) -> TicketType | None:
+        """By id or name; None finds the only one there is."""
+        if wanted is None:
+            return next(iter(self.types.values())) if len(self.types) == 1 else None
+        if isinstance(wanted, int):
+            return self.types.get(wanted)
+        named = self.types_by_name.get(wanted)
+        if named is None and wanted.isascii() and wanted.isdigit() and len(wanted) < 20:
+            return self.types.get(int(wanted))
+        return named
+
+    def claim(self, booking: Booking) -> None:
+        held = self.claims.get(booking.user_id)
+        if held is None:
+            self.claims[booking.user_id] = booking
+        elif isinstance(held, Booking):
+            claims = self.claims[booking.user_id] = Claims(held)
+            claims.bookings[booking.id] = booking
+            claims.tickets += booking.quantity
+        else:
+            held.bookings[booking.id] = booking
+            held.tickets += booking.quantity
+
+    def unclaim(self, booking: Booking) -> None:
+        user_id = booking.user_id
+        held = self.claims[user_id]
+        if isinstance(held, Booking):
+            assert held is booking
+            if self.event.cancelled and next(reversed(self.claims)) == user_id:
+                self.claims.popitem()  # leaves no hole at the end, where a sweep looks for the next
+            else:
+                del self.claims[user_id]
+            return
+        del held.bookings[booking.id]
+        held.tickets -= booking.quantity
+        if len(held.bookings) == 1:
+            (self.claims[user_id],) = held.bookings.values()
+
+    def tickets_of(self, user_id: str) -> int:
+        held = self.claims.get(user_id)
+        if held is None:
+            return 0
+        return held.quantity if isinstance(held, Booking) else held.tickets
+
+    def bookings_of(self, user_id: str) -> list[Booking]:
+        held = self.claims.get(user_id)
+        if held is None:
+            return []
+        return [held] if isinstance(held, Booking) else list(held.bookings.values())
+
+
+class State:
+    __slots__ = (
+        "at_ms",
+        "bookings",
+        "closings",
+        "deadlines",
+        "events",
+        "key_order",
+        "keys",
+        "next_booking_id",
+        "next_event_id",
+        "next_notice_id",
+        "next_payment_id",
+        "next_refund_id",
+        "next_ticket_type_id",
+        "notices",
+        "payments",
+        "promotable",
+        "refunds",
+        "sales",
+        "seq",
+        "sweeping",
+        "ticket_types",
+        "users",
+    )
+
+    def __init__(self) -> None:
+        self.seq = 0  # of the last fact applied
+        self.at_ms = 0  # its time
+        self.next_event_id = 1
+        self.next_ticket_type_id = 1
+        self.next_booking_id = 1
+        self.next_payment_id = 1
+        self.next_refund_id = 1
+        self.next_notice_id = 1
+        self.events: Table[int, Event] = Table("events")
+        self.ticket_types: Table[int, TicketType] = Table("ticket_types")
+        self.users: Table[str, User] = Table("users")
+        self.bookings: Table[int, Booking] = Table("bookings")
+        self.payments: Table[int, Payment] = Table("payments")
+        self.refunds: Table[int, Refund] = Table("refunds")
+        self.keys: Table[bytes, Key] = Table("keys")
+        self.notices: list[Notice] = []  # made since the last checkpoint took them
+        # derived
+        self.sales: dict[int, Sale] = {}
+        self.deadlines = Deadlines()  # of bookings
+        self.closings = Deadlines()  # of events' sales
+        # the rows of `keys`, oldest first; one that was used anew since is not in the table any more
+        self.key_order: deque[Key] = deque()
+        self.promotable: dict[int, None] = {}  # ticket types whose line can be served further
+        self.sweeping: dict[int, None] = {}  # events with bookings that must be ended
+
+    @property
+    def tables(self) -> dict[str, Table]:  # type: ignore[type-arg]  # of different rows
+        return {
+            "events": self.events,
+            "ticket_types": self.ticket_types,
+            "users": self.users,
+            "bookings": self.bookings,
+            "payments": self.payments,
+            "refunds": self.refunds,
+            "keys": self.keys,
+        }
+
+    def counters(self) -> dict[str, int]:
+        """The numbers that no table holds."""
+        return {
+            "seq": self.seq,
+            "at_ms": self.at_ms,
+            "next_event_id": self.next_event_id,
+            "next_ticket_type_id": self.next_ticket_type_id,
+            "next_booking_id": self.next_booking_id,
+            "next_payment_id": self.next_payment_id,
+            "next_refund_id": self.next_refund_id,
+            "next_notice_id": self.next_notice_id,
+        }
+
+
+def state_hash(state: State) -> str:
+    """32 hex digits over every row and counter: equal on every node that applied the same facts."""
+    whole = blake2b(digest_size=16)
+    for name, value in state.counters().items():
+        whole.update(f"{name}={value};".encode())
+    for name, table in state.tables.items():
+        whole.update(f"{name}={table.hash()};".encode())
+    return whole.hexdigest()
+
+
+def deadline_of(booking: Booking) -> int:
+    """When something is due to happen to a booking by itself; 0: never."""
+    status = booking.status
+    if status == HELD:
+        if booking.warned:
+            return booking.expires_ms
+        lasts_ms = booking.expires_ms - booking.held_ms
+        return booking.expires_ms - min(WARN_BEFORE_MS_MAX, max(lasts_ms, 0) // 5)
+    if status == PAYING:
+        return booking.pinned_ms
+    if status in (EXPIRED, CANCELLED, REFUNDED):
+        return 0 if booking.unsettled else booking.ended_ms + ENDED_KEPT_MS
+    return 0

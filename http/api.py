@@ -1,0 +1,102 @@
+"""What every call of the HTTP API has at hand, and the two ways in which an answer leaves.
+
+Owns `Api`. A call is a function of an `Api`, a `Call` and the ids in its path, and gives an `Answer`. Promises that a
+write is answered when the gateway says that its reply may be told, and a read when all that it shows is durable; so no
+answer tells of what could still be lost. Knows no aiohttp.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from ..engine.codes import Code
+from ..engine.commands import Command, Idempotency
+from ..engine.replies import Reply
+from .auth import Authenticator
+from .caching import min_seq_of, read_answer
+from .call import Answer, Call
+from .gateway import Gateway
+from .problems import problem, refused, with_seq
+from .render import answer_of
+
+MIN_SEQ_WAIT_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Metrics(Protocol):
+    def render(self) -> bytes:
+        """Everything measured, in Prometheus' text format."""
+
+
+@dataclass(slots=True)
+class Api:
+    gateway: Gateway
+    authenticator: Authenticator
+    metrics: Metrics
+    openapi: Callable[[], bytes]  # the OpenAPI document, JSON
+    docs_page: Callable[[], bytes]  # its page, HTML
+    _background: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def decided(self, command: Command, key: Idempotency | None) -> "asyncio.Future[tuple[Reply, bool]]":
+        """The reply to a write, and whether it was given before."""
+        future: asyncio.Future[tuple[Reply, bool]] = asyncio.get_running_loop().create_future()
+
+        def done(reply: Reply, replayed: bool) -> None:  # noqa: FBT001 - the gateway's signature
+            if not future.done():
+                future.set_result((reply, replayed))
+
+        self.gateway.submit(command, key, done)
+        return future
+
+    async def write(self, command: Command, key: Idempotency | None) -> Answer:
+        reply, replayed = await self.decided(command, key)
+        return answer_of(reply, self.gateway, replayed=replayed)
+
+    async def read(self, call: Call, body: bytes, cache_control: str, *more: tuple[str, str]) -> Answer:
+        """The answer to a read, as soon as what it shows is durable."""
+        return read_answer(call, body, await self.shown(), cache_control, *more)
+
+    async def shown(self) -> int:
+        """Waits until all that the state shows now is durable; the position it reflects."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def done(seq: int) -> None:
+            if not future.done():
+                future.set_result(seq)
+
+        self.gateway.when_durable(done)
+        return await future
+
+    async def catch_up(self, call: Call) -> int:
+        """Waits for the position that a read was sent with, which it returns (0: with none)."""
+        seq = min_seq_of(call)
+        if seq is None:
+            return 0
+        if seq > self.gateway.durable_seq and not await self.gateway.reach(seq, MIN_SEQ_WAIT_SECONDS):
+            raise refused(Code.REPLICA_BEHIND, f"This node has reached {self.gateway.durable_seq}, not yet {seq}.")
+        return seq
+
+    def in_background(self, work: Coroutine[None, None, None]) -> None:
+        """Runs what must not fail, and answers some call in the end."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def finish(self, answer: Answer) -> Answer:
+        """Every answer says a position; one that nothing was decided for says the durable one."""
+        headers = answer.headers
+        if any(name == "Onsale-Seq" for name, _ in headers):
+            return answer
+        seq = self.gateway.durable_seq
+        if answer.status >= 400:
+            return with_seq(answer, seq)
+        return answer._replace(headers=(("Onsale-Seq", str(seq)), *headers))
+
+    def internal(self, call: Call) -> Answer:
+        """For the exception being handled, which is ours to mend."""
+        logger.exception("Error answering %s %s", call.method, call.path)
+        detail = "This is our fault, not yours; it has been logged. Try again."
+        return self.finish(problem(Code.INTERNAL, detail))

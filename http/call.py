@@ -1,0 +1,36 @@
+"""One HTTP call as the rest of this package sees it: bytes in, bytes out.
+
+Owns the shapes `Call` and `Answer`. They know nothing of aiohttp, so that the same functions serve the
+framework's path and the hot path. A call is answered exactly once, through the `Reply` it came with.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+
+class Call(msgspec.Struct, gc=False):
+    """What a client asked: `path` without the query, `query` raw and still percent-encoded."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]  # looked up without regard to case
+    body: bytes
+    remote: str | None = None  # the peer's address
+
+
+class Answer(NamedTuple):
+    """What is sent back. Content-Length and Date are added by whoever writes it to the socket."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = JSON
+
+
+Reply = Callable[[Answer], None]

@@ -1,0 +1,138 @@
+"""Which call answers which method and path; and the plain way in, for whoever has a `Call` and wants an `Answer`.
+
+Owns the table of routes and `handle`. Promises an answer for every call whatever is in it: what the API refuses comes out
+as its problem, what nobody thought of as `internal`. Knows no aiohttp, sockets or streams.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
+
+from ..engine.codes import Code
+from . import calls_bookings as bookings
+from . import calls_events as events
+from . import calls_operations as operations
+from . import calls_users as users
+from .api import Api
+from .caching import PRIVATE
+from .call import Answer, Call
+from .problems import RefusedError, problem
+from .query import path_segments
+
+Handler = Callable[..., Answer | Awaitable[Answer]]  # (api, call, *ids in the path)
+Methods = dict[str, Handler]
+
+
+class Route(NamedTuple):
+    method: str
+    path: str  # with {names} for what varies; RFC 6570, as in OpenAPI
+    handler: Handler
+
+
+def _plain(hot: Callable[..., None]) -> Handler:
+    """A call in callback style, `(api, call, reply, …)`, to be awaited."""
+
+    async def handler(api: Api, call: Call, *ids: str) -> Answer:
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def reply(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        hot(api, call, reply, *ids)
+        return await future
+
+    return handler
+
+
+async def _get_availability(api: Api, call: Call, event_id: str) -> Answer:
+    await api.catch_up(call)
+    answer: Answer = await _availability(api, call, event_id)  # type: ignore[misc]
+    return answer
+
+
+_availability = _plain(events.get_availability)
+
+ROUTES: Final = (
+    Route("GET", "/events", events.list_events),
+    Route("POST", "/events", events.create_event),
+    Route("GET", "/events/{eventId}", events.get_event),
+    Route("PATCH", "/events/{eventId}", events.change_event),
+    Route("GET", "/events/{eventId}/availability", _get_availability),
+    Route("POST", "/events/{eventId}/cancel", events.cancel_event),
+    Route("POST", "/booking", _plain(bookings.post_booking)),
+    Route("GET", "/booking/{bookingId}", bookings.get_booking),
+    Route("DELETE", "/booking/{bookingId}", bookings.give_up),
+    Route("POST", "/booking/{bookingId}/refund", bookings.post_refund),
+    Route("POST", "/pay", _plain(bookings.post_payment)),
+    Route("GET", "/users/{userId}", users.get_user),
+    Route("PUT", "/users/{userId}", users.save_user),
+    Route("GET", "/users/{userId}/bookings", users.list_bookings),
+    Route("GET", "/users/{userId}/notifications", users.list_notifications),
+    Route("GET", "/journal", operations.get_journal),
+    Route("GET", "/healthz", operations.get_liveness),
+    Route("GET", "/readyz", operations.get_readiness),
+    Route("GET", "/primary", operations.get_primary),
+    Route("GET", "/replica", operations.get_replica),
+    Route("GET", "/cluster", operations.get_cluster),
+    Route("GET", "/metrics", operations.get_metrics),
+    Route("GET", "/openapi.json", operations.get_openapi),
+    Route("GET", "/docs", operations.get_docs),
+    Route("GET", "/docs/errors", operations.get_docs),
+)
+
+
+def _by_segments() -> dict[int, dict[tuple[str | None, ...], Methods]]:
+    """By number of segments, then by pattern (None: whatever stands there), the handler of each method."""
+    table: dict[int, dict[tuple[str | None, ...], Methods]] = {}
+    for method, path, handler in ROUTES:
+        pattern = tuple(None if part.startswith("{") else part for part in path.split("/")[1:])
+        table.setdefault(len(pattern), {}).setdefault(pattern, {})[method] = handler
+    return table
+
+
+_TABLE: Final = _by_segments()
+
+
+async def handle(api: Api, call: Call) -> Answer:
+    """The answer to a call; nothing is raised. `call.path` is as the client sent it, still percent-encoded."""
+    try:
+        segments = path_segments(call.path)
+        found = _find(segments)
+        if found is None:
+            return api.finish(problem(Code.NOT_FOUND, "There is nothing at this path; /docs lists what there is."))
+        methods, ids = found
+        handler = methods.get("GET" if call.method == "HEAD" else call.method)
+        if handler is None:
+            return api.finish(_without_handler(call.method, methods))
+        answer = handler(api, call, *ids)
+        if inspect.isawaitable(answer):
+            answer = await answer
+    except RefusedError as refusal:
+        answer = refusal.answer
+    except Exception:  # noqa: BLE001 - the last resort is here
+        return api.internal(call)
+    return api.finish(answer)
+
+
+def _find(segments: list[str]) -> tuple[Methods, list[str]] | None:
+    for pattern, methods in _TABLE.get(len(segments), {}).items():
+        ids: list[Any] = []
+        for part, segment in zip(pattern, segments, strict=True):
+            if part is None and segment:
+                ids.append(segment)
+            elif part != segment:
+                break
+        else:
+            return methods, ids
+    return None
+
+
+def _without_handler(method: str, methods: Methods) -> Answer:
+    allowed = sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
+    allow = ("Allow", ", ".join(allowed))
+    if method == "OPTIONS":
+        return Answer(204, b"", (allow, ("Cache-Control", PRIVATE)))
+    answer = problem(Code.METHOD_NOT_ALLOWED, f"This path takes {allow[1]}.")
+    return answer._replace(headers=(*answer.headers, allow))

@@ -1,0 +1,1 @@
+"""Bytes that last: batches, segments, group commit, recovery, the SQLite checkpoint."""

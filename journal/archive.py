@@ -1,0 +1,145 @@
+"""What has left memory, read from the checkpoint's database: old bookings, payments, refunds, notifications.
+
+Owns a few read-only connections, each with a thread of its own, so that neither the event loop nor the checkpoint ever
+waits for a read. Shows the database's own position, which is behind memory by up to one checkpoint. Never writes.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiosqlite
+
+from ..engine.records import Booking, Notice, Payment, Refund
+from .checkpoint_database import open_to_read, reading, version_of
+from .checkpoint_schema import LIVE, NOTIFICATIONS, PAST, SCHEMA_VERSION, TableLayout
+from .errors import ArchiveBusy, JournalClosed
+
+CONNECTIONS_MAX = 2
+READS_WAITING_MAX = 256
+_ID_MAX = 2**63 - 1
+
+
+class Archive:
+    """Reads of `path`, which need not exist yet: until it does there is nothing to find.
+
+    Every method raises ArchiveBusy beyond `waiting_max` reads at a time, CheckpointFailed or CorruptCheckpoint when the
+    database can't be read, NewerCheckpoint, and JournalClosed after `close`. Must be closed: its threads keep the
+    process alive.
+    """
+
+    def __init__(
+        self, path: Path, *, connections_max: int = CONNECTIONS_MAX, waiting_max: int = READS_WAITING_MAX
+    ) -> None:
+        self.path = path
+        self._connections_max = connections_max
+        self._waiting_max = waiting_max
+        self._waiting = 0
+        self._slots = asyncio.Semaphore(connections_max)
+        self._idle: list[aiosqlite.Connection] = []
+        self._closed = False
+
+    async def booking(self, booking_id: int) -> Booking | None:
+        return await self._one("bookings", booking_id)
+
+    async def payment(self, payment_id: int) -> Payment | None:
+        return await self._one("payments", payment_id)
+
+    async def bookings_of(self, user_id: str, before_id: int | None = None, limit: int = 20) -> list[Booking]:
+        """The user's bookings below `before_id`, newest first, at most `limit`."""
+        below = _ID_MAX if before_id is None else before_id
+        sql = _either("bookings", "user_id = ? AND id < ?") + " ORDER BY id DESC LIMIT ?"
+        return await self._read(LIVE["bookings"], sql, user_id, below, user_id, below, limit)
+
+    async def notices_of(self, user_id: str, before_id: int | None = None, limit: int = 20) -> list[Notice]:
+        """The user's notices below `before_id`, newest first, at most `limit`."""
+        below = _ID_MAX if before_id is None else before_id
+        return await self._read(NOTIFICATIONS, _NOTICES_OF, user_id, below, limit)
+
+    async def refunds_of(self, booking_id: int) -> list[Refund]:
+        """The booking's refunds, oldest first."""
+        sql = _either("refunds", "booking_id = ?") + " ORDER BY id"
+        return await self._read(LIVE["refunds"], sql, booking_id, booking_id)
+
+    async def close(self) -> None:
+        """Wait for the reads that are under way, and let go of the database."""
+        self._closed = True
+        for _ in range(self._connections_max):
+            await self._slots.acquire()
+        while self._idle:
+            await self._idle.pop().close()
+        for _ in range(self._connections_max):  # whoever still waits learns that it is closed
+            self._slots.release()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _one(self, name: str, row_id: int) -> Any:
+        found = await self._read(LIVE[name], _either(name, "id = ?"), row_id, row_id)
+        return found[0] if found else None
+
+    async def _read(self, table: TableLayout, sql: str, *parameters: int | str) -> list[Any]:
+        if self._waiting >= self._waiting_max:
+            raise ArchiveBusy(f"{self._waiting} reads of past bookings are waiting, which is the bound.")
+        self._waiting += 1
+        try:
+            async with self._slots:
+                if self._closed:
+                    raise JournalClosed("The archive is closed: nothing more can be read.")
+                with reading(self.path):
+                    rows = await self._fetch(sql, parameters)
+                    return table.records(rows)
+        finally:
+            self._waiting -= 1
+
+    async def _fetch(self, sql: str, parameters: tuple[int | str, ...]) -> Iterable[Any]:
+        try:
+            connection = self._idle.pop() if self._idle else await aiosqlite.Connection(self._connect, 64)
+        except _NothingStoredError:
+            return []
+        try:
+            return await connection.execute_fetchall(sql, parameters)
+        finally:
+            self._idle.append(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        """Run on the connection's own thread."""
+        if not self.path.exists():
+            raise _NothingStoredError
+        database = open_to_read(self.path)
+        try:
+            version = version_of(database, self.path)
+        except BaseException:
+            database.close()
+            raise
+        if version != SCHEMA_VERSION:  # it is just being made, or brought up to date
+            database.close()
+            raise _NothingStoredError
+        return database
+
+
+class _NothingStoredError(Exception):
+    pass
+
+
+def _either(name: str, condition: str) -> str:
+    """One statement over memory's rows and past ones: a row that moves meanwhile is found once."""
+    live, past = LIVE[name], PAST[name]
+    return (
+        f"SELECT {live.names} FROM {live.name} WHERE {condition} "  # noqa: S608 - no input
+        f"UNION ALL SELECT {past.names} FROM {past.name} WHERE {condition}"
+    )
+
+
+_NOTICES_OF = (
+    f"SELECT {NOTIFICATIONS.names} FROM {NOTIFICATIONS.name} "  # noqa: S608 - no input
+    "WHERE user_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
+)

@@ -1,0 +1,1 @@
+"""Load generators, peers and benchmarks, and their report."""

@@ -1,0 +1,1 @@
+"""One process: configuration, the loop that drives the engine, wiring, the command line."""

@@ -1,0 +1,199 @@
+"""What the HTTP API sees of this node: `http.gateway.Gateway`, made of the loop, the search index and the archive.
+
+Owns who waits for a payment provider, and how memory and the checkpoint database are read as one.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..engine.codes import Code
+from ..engine.commands import Command, Idempotency, SettlePayment, SettleRefund
+from ..engine.records import Booking, Notice, Refund
+from ..engine.replies import Done as NothingNew
+from ..engine.replies import PaymentUnderway, Refusal, RefundReply, Reply
+from ..engine.search import Hits, SearchRequest
+from ..engine.state import State
+from ..engine.status import PAYMENT_STARTED, REFUND_PENDING_AT_PROVIDER
+from ..http.gateway import Member
+from ..journal.archive import Archive
+from ..replicas.search import SearchIndex
+from .checkpointing import Checkpointing
+from .journal_view import JournalView
+from .loop import CommandLoop, Done
+from .tickets import TicketCodes
+
+PROVIDER_WAIT_SECONDS = 10.0
+RETRY_SECONDS = 0.2
+
+
+class NodeGateway:
+    def __init__(
+        self,
+        loop: CommandLoop,
+        *,
+        search: SearchIndex,
+        archive: Archive,
+        checkpointing: Checkpointing,
+        journal: JournalView,
+        tickets: TicketCodes,
+        call_later: Callable[..., Any],
+        reach: Callable[[int, float], Awaitable[bool]],
+        provider_name: str,
+        name: str,
+        address: Callable[[], str],
+        epoch: int,
+    ) -> None:
+        self.state: State = loop.state
+        self.hold_ms = loop.hold_ms
+        self.payment_provider = provider_name
+        self.ready = False
+        self._loop = loop
+        self._search = search
+        self._archive = archive
+        self._checkpointing = checkpointing
+        self._journal = journal
+        self._tickets = tickets
+        self._call_later = call_later
+        self._reach = reach
+        self._name = name
+        self._address = address
+        self._epoch = epoch
+        # by payment or refund, who asked for it and waits for the provider's first word
+        self._waiting: dict[tuple[str, int], list[tuple[Done, Reply, bool]]] = {}
+
+    def now_ms(self) -> int:
+        return self._loop.now_ms()
+
+    @property
+    def durable_seq(self) -> int:
+        return self._loop.durable.seq
+
+    @property
+    def role(self) -> str:
+        return "primary"
+
+    def submit(self, command: Command, key: Idempotency | None, done: Done) -> None:
+        self._loop.submit(command, key, lambda reply, replayed: self._answer(done, reply, replayed))
+
+    def submit_hot(self, command: Command, key: Idempotency | None, done: Done) -> None:
+        """For commands that ask nothing of a provider."""
+        self._loop.submit(command, key, done)
+
+    def _answer(self, done: Done, reply: Reply, replayed: bool) -> None:  # noqa: FBT001
+        """Pass the reply on, or keep it until the provider has had its first word."""
+        asked = self._asked(reply)
+        if asked is None:
+            done(reply, replayed)
+            return
+        waiting = self._waiting.setdefault(asked, [])
+        entry = (done, reply, replayed)
+        waiting.append(entry)
+        self._call_later(PROVIDER_WAIT_SECONDS, self._give_up_waiting, asked, entry)
+
+    def _asked(self, reply: Reply) -> tuple[str, int] | None:
+        if isinstance(reply, PaymentUnderway) and reply.client_secret is None:
+            payment = self.state.payments.rows.get(reply.payment_id)
+            if payment is not None and payment.status == PAYMENT_STARTED:
+                return "payment", payment.id
+        elif isinstance(reply, RefundReply) and reply.status == REFUND_PENDING_AT_PROVIDER:
+            refund = self.state.refunds.rows.get(reply.refund_id)
+            if refund is not None and refund.status == REFUND_PENDING_AT_PROVIDER:
+                return "refund", refund.id
+        return None
+
+    def _give_up_waiting(self, asked: tuple[str, int], entry: tuple[Done, Reply, bool]) -> None:
+        waiting = self._waiting.get(asked)
+        if waiting is None or entry not in waiting:
+            return
+        waiting.remove(entry)
+        if not waiting:
+            del self._waiting[asked]
+        done, reply, replayed = entry
+        done(reply, replayed)
+
+    def settle(self, command: Command) -> None:
+        """The provider's word comes in: decide it, and answer whoever waited for it."""
+        self._loop.submit(command, None, lambda reply, _replayed: self._settled(command, reply))
+
+    def _settled(self, command: Command, reply: Reply) -> None:
+        if isinstance(reply, Refusal) and reply.code is Code.OVERLOADED:
+            self._call_later(RETRY_SECONDS, self.settle, command)
+            return
+        if isinstance(command, SettlePayment):
+            asked = ("payment", command.payment_id)
+        elif isinstance(command, SettleRefund):
+            asked = ("refund", command.refund_id)
+        else:
+            return
+        for done, first_reply, replayed in self._waiting.pop(asked, ()):
+            done(first_reply if isinstance(reply, NothingNew) else reply, replayed)
+
+    def when_durable(self, done: Callable[[int], None]) -> None:
+        self._loop.when_durable(done)
+
+    async def reach(self, seq: int, timeout_seconds: float) -> bool:
+        return await self._reach(seq, timeout_seconds)
+
+    async def search(self, request: SearchRequest) -> Hits:
+        return await self._search.search(request)
+
+    # --- memory and the checkpoint database as one. Memory is looked at first: whatever reaches the database in
+    # between is then seen twice at worst, and never missed.
+
+    async def past_booking(self, booking_id: int) -> Booking | None:
+        for booking in self._checkpointing.recent_bookings():
+            if booking.id == booking_id:
+                return booking
+        return await self._archive.booking(booking_id)
+
+    async def bookings_of(self, user_id: str, before_id: int, limit: int) -> list[Booking]:
+        recent = {
+            booking.id: booking
+            for booking in self._checkpointing.recent_bookings()
+            if booking.user_id == user_id and booking.id < before_id
+        }
+        stored = await self._archive.bookings_of(user_id, before_id, limit)
+        known = {booking.id: booking for booking in stored} | recent
+        for booking_id in known:
+            known[booking_id] = self.state.bookings.rows.get(booking_id, known[booking_id])
+        return sorted(known.values(), key=lambda booking: booking.id, reverse=True)[:limit]
+
+    async def notices_of(self, user_id: str, before_id: int, limit: int) -> list[Notice]:
+        recent = {
+            notice.id: notice
+            for notice in self._checkpointing.recent_notices()
+            if notice.user_id == user_id and notice.id < before_id
+        }
+        stored = await self._archive.notices_of(user_id, before_id, limit)
+        known = {notice.id: notice for notice in stored} | recent
+        return sorted(known.values(), key=lambda notice: notice.id, reverse=True)[:limit]
+
+    async def refunds_of(self, booking_id: int) -> list[Refund]:
+        recent = {
+            refund.id: refund for refund in self._checkpointing.recent_refunds() if refund.booking_id == booking_id
+        }
+        stored = await self._archive.refunds_of(booking_id)
+        known = {refund.id: refund for refund in stored} | recent
+        return [known[refund_id] for refund_id in sorted(known)]
+
+    async def facts(self, after_seq: int, limit: int) -> list[dict[str, Any]]:
+        return await self._journal.facts(after_seq, limit, self.durable_seq)
+
+    def ticket_codes(self, booking_id: int, quantity: int) -> list[str]:
+        return self._tickets.of(booking_id, quantity)
+
+    def members(self) -> list[Member]:
+        seq = self.durable_seq
+        return [
+            Member(
+                name=self._name,
+                role="primary",
+                state="serving" if self.ready else "starting",
+                epoch=self._epoch,
+                received_seq=self.state.seq,
+                applied_seq=self.state.seq,
+                durable_seq=seq,
+                lag_ms=0,
+                address=self._address(),
+            )
+        ]

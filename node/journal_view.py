@@ -1,0 +1,80 @@
+"""The committed facts as JSON, for operators and for programs that follow the journal.
+
+Owns how a fact looks from outside: its type in snake_case, its fields in camelCase, times as RFC 3339, bytes as hex.
+Reads the segments on a thread, never past what is durable.
+"""
+
+import asyncio
+import re
+from typing import Any
+
+import msgspec
+
+from ..engine import facts as f
+from ..engine.replies import decode as decode_reply
+from ..http.times import format_ms
+from ..journal.disk import Disk
+from ..journal.reader import read_batches
+
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def type_name(kind: type) -> str:
+    """PaymentStarted → payment_started."""
+    return _WORD.sub("_", kind.__name__).lower()
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return {_public_name(name): _public(name, getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _public_name(name: str) -> str:
+    if name == "at_ms":
+        return "at"
+    return _camel(name.removesuffix("_ms") + "_at" if name.endswith("_ms") else name)
+
+
+def _public(name: str, value: Any) -> Any:
+    if name.endswith("_ms") and isinstance(value, int):
+        return format_ms(value) if value else None
+    return _plain(value)
+
+
+def view(seq: int, at_ms: int, epoch: int, fact: f.Fact) -> dict[str, Any]:
+    shown = {"seq": seq, "at": format_ms(at_ms), "epoch": epoch, "type": type_name(type(fact))}
+    fields: dict[str, Any] = _plain(fact)
+    if isinstance(fact, f.Keyed):
+        reply = decode_reply(fact.reply)
+        fields["reply"] = {"type": type_name(type(reply))} | _plain(reply)
+    return shown | fields
+
+
+class JournalView:
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    async def facts(self, after_seq: int, limit: int, durable_seq: int) -> list[dict[str, Any]]:
+        """At most `limit` facts behind `after_seq`. Raises journal.errors.HistoryGone."""
+        if after_seq >= durable_seq:
+            return []
+        return await asyncio.to_thread(self._read, after_seq, limit, durable_seq)
+
+    def _read(self, after_seq: int, limit: int, durable_seq: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        through_seq = min(after_seq + limit, durable_seq)
+        for batch in read_batches(self._disk, after_seq, through_seq=through_seq):
+            for seq, fact in enumerate(f.decode(batch.payload), batch.first_seq):
+                if after_seq < seq <= through_seq:
+                    found.append(view(seq, batch.at_ms, batch.epoch, fact))
+        return found

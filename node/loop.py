@@ -1,0 +1,225 @@
+"""The command loop: takes commands one at a time, in the order they come, and answers when the disk has them.
+
+Owns the state, the batch being gathered and the one being synced. Promises that a reply is given only when every fact
+it rests on is durable, and that facts reach listeners in order, durable. Nothing awaits in here; it must never do I/O.
+
+A command is decided and applied at once. Its facts gather in the staged batch while the batch before is being synced
+(group commit), so the cost of a sync is shared by all who came meanwhile.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from ..engine import facts as f
+from ..engine.apply import apply
+from ..engine.codes import Code
+from ..engine.commands import Command, Idempotency
+from ..engine.decide import decide
+from ..engine.replies import Refusal, Reply
+from ..engine.rules import chores
+from ..engine.state import State
+
+log = logging.getLogger("onsale.loop")
+
+# A batch must stay below the journal's bound on its payload, 16 MiB. Most facts are below 256 bytes.
+FACT_WEIGHT = 256
+EVENT_WEIGHT = 80_000  # a request body of 64 KiB, in another encoding
+STAGED_WEIGHT_MAX = 12_000_000
+REPLIES_MAX = 50_000  # that wait for one batch
+CHORES_PER_SLICE = 128
+TICK_SECONDS = 0.025
+
+Done = Callable[[Reply, bool], None]
+DurableDone = Callable[[int], None]
+Listener = Callable[[int, int, f.Fact], None]
+
+
+class Log(Protocol):
+    """Where batches become durable, in order. Calls back on the event loop."""
+
+    def append(self, at_ms: int, count: int, payload: bytes) -> int: ...
+
+
+class Scheduler(Protocol):
+    """What this needs of an event loop."""
+
+    def call_soon(self, callback: Callable[[], object]) -> object: ...
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> object: ...
+
+
+class _Batch:
+    """Facts of one moment, and who waits for them."""
+
+    __slots__ = ("at_ms", "facts", "first_seq", "readers", "replies", "weight")
+
+    def __init__(self, first_seq: int, at_ms: int) -> None:
+        self.first_seq = first_seq
+        self.at_ms = at_ms
+        self.facts: list[f.Fact] = []
+        self.weight = 0
+        self.replies: list[tuple[Done, Reply, bool]] = []
+        self.readers: list[DurableDone] = []
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + len(self.facts) - 1
+
+
+class Durable(NamedTuple):
+    """How far the journal is safe: `chain_hash` is the hash of the batch that ends at `seq`."""
+
+    seq: int
+    chain_hash: bytes
+
+
+class CommandLoop:
+    def __init__(
+        self,
+        state: State,
+        log: Log,
+        scheduler: Scheduler,
+        now_ms: Callable[[], int],
+        *,
+        hold_ms: int,
+        durable: Durable,
+    ) -> None:
+        self.state = state
+        self.hold_ms = hold_ms
+        self.durable = durable
+        self._log = log
+        self._scheduler = scheduler
+        self._clock_ms = now_ms
+        self._staged: _Batch | None = None
+        self._syncing: _Batch | None = None
+        self._flush_scheduled = False
+        self._stopped = False
+        self._listeners: dict[type, list[Listener]] = {}
+        self.on_handed_over: Callable[[], None] = lambda: None
+        self.overloads = 0
+
+    def now_ms(self) -> int:
+        """Never before the state's own time."""
+        return max(self._clock_ms(), self.state.at_ms)
+
+    @property
+    def idle(self) -> bool:
+        """Everything that was decided is durable."""
+        return self._staged is None and self._syncing is None
+
+    def listen(self, kinds: tuple[type, ...], listener: Listener) -> None:
+        """Call `listener(seq, at_ms, fact)` for each fact of these kinds once it is durable, in order."""
+        for kind in kinds:
+            self._listeners.setdefault(kind, []).append(listener)
+
+    def start(self) -> None:
+        """Begin to do what becomes due by itself."""
+        self._tick()
+
+    def stop(self) -> None:
+        """Take no more commands; what was decided still becomes durable and is answered."""
+        self._stopped = True
+
+    def submit(self, command: Command, key: Idempotency | None, done: Done) -> None:
+        """Decide and apply at once; `done(reply, replayed)` comes when all the reply rests on is durable."""
+        staged = self._staged
+        batch = staged or self._syncing
+        if self._stopped or (
+            batch is not None and (batch.weight >= STAGED_WEIGHT_MAX or len(batch.replies) >= REPLIES_MAX)
+        ):
+            self.overloads += 1
+            detail = "The node is stopping." if self._stopped else "Too much is waiting for the disk."
+            done(Refusal(self.durable.seq, Code.OVERLOADED, detail, {"retryAfterSeconds": 1}), False)  # noqa: FBT003
+            return
+        now_ms = staged.at_ms if staged is not None else self.now_ms()
+        facts, reply, replayed = decide(self.state, now_ms, command, key)
+        if facts:
+            self._stage(now_ms, facts)
+            batch = self._staged
+        if batch is None:
+            done(reply, replayed)
+        else:
+            batch.replies.append((done, reply, replayed))
+
+    def when_durable(self, done: DurableDone) -> None:
+        """`done(seq)` comes when all that the state shows now is durable; `seq` is that position."""
+        batch = self._staged or self._syncing
+        if batch is None:
+            done(self.durable.seq)
+        else:
+            batch.readers.append(done)
+
+    def _stage(self, at_ms: int, facts: list[f.Fact]) -> None:
+        """Apply the facts of one command and put them into the batch that is gathered."""
+        state = self.state
+        staged = self._staged
+        if staged is None:
+            staged = self._staged = _Batch(state.seq + 1, at_ms)
+            if self._syncing is None and not self._flush_scheduled:
+                self._flush_scheduled = True
+                self._scheduler.call_soon(self._flush)
+        for fact in facts:
+            apply(state, at_ms, fact)
+            kind = type(fact)
+            staged.weight += EVENT_WEIGHT if kind is f.EventCreated or kind is f.EventChanged else FACT_WEIGHT
+        staged.facts += facts
+
+    def _flush(self) -> None:
+        """Hand the staged batch to the log, if the one before is durable."""
+        self._flush_scheduled = False
+        staged = self._staged
+        if staged is None or self._syncing is not None:
+            return
+        self._syncing, self._staged = staged, None
+        self._log.append(staged.at_ms, len(staged.facts), f.encode(staged.facts))
+        self.on_handed_over()
+
+    def became_durable(self, seq: int, chain_hash: bytes) -> None:
+        """The log's word, on the event loop: everything up to `seq` is safe."""
+        batch = self._syncing
+        assert batch is not None and batch.last_seq == seq, "the log and the loop disagree about what was written"
+        self.durable = Durable(seq, chain_hash)
+        self._syncing = None
+        self._flush()
+        self._tell(batch)
+        if self.state.promotable or self.state.sweeping:
+            self._scheduler.call_soon(self._do_chores)
+
+    def _tell(self, batch: _Batch) -> None:
+        """Facts to listeners, replies to callers. One that fails must not keep the others waiting."""
+        listeners = self._listeners
+        for seq, fact in enumerate(batch.facts, batch.first_seq):
+            for listener in listeners.get(type(fact), ()):
+                try:
+                    listener(seq, batch.at_ms, fact)
+                except Exception:
+                    log.exception("a listener failed at seq %d", seq)
+        for done, reply, replayed in batch.replies:
+            try:
+                done(reply, replayed)
+            except Exception:
+                log.exception("a reply could not be given: %r", reply)
+        for reader in batch.readers:
+            try:
+                reader(self.durable.seq)
+            except Exception:
+                log.exception("a read could not be answered")
+
+    # --- what becomes due by itself
+
+    def _tick(self) -> None:
+        if not self._stopped:
+            self._do_chores()
+            self._scheduler.call_later(TICK_SECONDS, self._tick)
+
+    def _do_chores(self) -> None:
+        """One slice; the rest follows when this one is durable, or at the next tick."""
+        staged = self._staged
+        if self._stopped or (staged is not None and staged.weight >= STAGED_WEIGHT_MAX // 2):
+            return
+        now_ms = staged.at_ms if staged is not None else self.now_ms()
+        for command in chores.due(self.state, now_ms, self.hold_ms, CHORES_PER_SLICE):
+            facts, _, _ = decide(self.state, now_ms, command)
+            if facts:
+                self._stage(now_ms, facts)

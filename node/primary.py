@@ -1,0 +1,222 @@
+"""One node that decides: all parts wired together, started and stopped in order.
+
+Owns the life of the parts. Start: recover, begin to do chores, ask the provider about what was unsettled, listen.
+Stop: stop listening, answer what was taken, write a last checkpoint, mark the journal's end. What breaks a promise
+(a failing disk) ends the process at once: see `failed`.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from aiohttp import web
+
+from .. import __version__
+from ..effects.payments import PaymentEffects
+from ..effects.sandbox import SandboxProvider
+from ..engine import facts as f
+from ..engine.commands import CreateEvent
+from ..engine.state import Sale, State
+from ..engine.status import BOOKING_NAMES, HELD, PAYING, WAITING
+from ..http.api import Api
+from ..http.application import make_application
+from ..http.auth import Authenticator
+from ..http.docs import docs_page
+from ..http.hot import make_hot
+from ..http.metrics import Metrics, Reading
+from ..http.openapi import openapi_document
+from ..http.server import make_runner
+from ..journal.archive import Archive
+from ..journal.checkpoint import CheckpointWriter
+from ..journal.writer import JournalWriter
+from ..replicas.search import SearchDocument, SearchIndex
+from .checkpointing import Checkpointing
+from .clock import Clock
+from .gateway import NodeGateway
+from .journal_view import JournalView
+from .loop import CommandLoop, Durable
+from .options import ServeOptions
+from .recovery import CHECKPOINT_FILE, Started
+from .tickets import TicketCodes, read_or_create_key
+
+EPOCH = 1  # there is no failover yet, so nobody has led before
+TICKET_KEY_FILE = "ticket.key"
+EVENT_FACTS = (f.EventCreated, f.EventChanged, f.EventCancelled)
+
+
+def document(sale: Sale) -> SearchDocument:
+    """What is searched of an event."""
+    event = sale.event
+    return SearchDocument(
+        event.id, event.name, event.venue, event.city, event.country, event.category, event.description,
+        event.starts_ms,
+    )  # fmt: skip
+
+
+def documents(state: State) -> Iterator[SearchDocument]:
+    return (document(sale) for sale in list(state.sales.values()))
+
+
+class Primary:
+    def __init__(
+        self, options: ServeOptions, started: Started, authenticator: Authenticator, failed: Callable[[Exception], None]
+    ) -> None:
+        """`failed(error)` is called on the event loop when nothing more may be answered."""
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._failed = failed
+        state = started.state
+        recovered = started.recovered
+        call = self._loop.call_soon_threadsafe
+        self._writer = JournalWriter(
+            started.disk,
+            recovered,
+            epoch=EPOCH,
+            on_durable=lambda seq, chain_hash: call(self._became_durable, seq, chain_hash),
+            on_failure=lambda error: call(failed, error),
+        )
+        self.commands = CommandLoop(
+            state,
+            self._writer,
+            self._loop,
+            Clock(not_before_ms=state.at_ms).now_ms,
+            hold_ms=options.hold_ms,
+            durable=Durable(recovered.last_seq, recovered.last_hash),
+        )
+        checkpoint_file = options.data / CHECKPOINT_FILE
+        self._checkpoint_writer = CheckpointWriter(
+            checkpoint_file,
+            on_done=lambda position: call(self._checkpointed, position.seq),
+            on_failure=lambda error: call(failed, error),
+        )
+        self._checkpointing = Checkpointing(
+            state,
+            self._checkpoint_writer,
+            epoch=EPOCH,
+            journal_id=recovered.journal_id,
+            seq=started.checkpoint_seq,
+        )
+        self.commands.on_handed_over = self._checkpointing.handed_over
+        self._search = SearchIndex(rebuild=lambda: documents(state))
+        self._archive = Archive(checkpoint_file)
+        provider = SandboxProvider()
+        self.gateway = NodeGateway(
+            self.commands,
+            search=self._search,
+            archive=self._archive,
+            checkpointing=self._checkpointing,
+            journal=JournalView(started.disk),
+            tickets=TicketCodes(read_or_create_key(options.data / TICKET_KEY_FILE)),
+            call_later=self._loop.call_later,
+            reach=self._reach,
+            provider_name=provider.name,
+            name=options.name,
+            address=lambda: self.address,
+            epoch=EPOCH,
+        )
+        self._payments = PaymentEffects(
+            provider, state, self.gateway.settle, hold_ms=options.hold_ms, journal_id=recovered.journal_id.hex()
+        )
+        self.commands.listen(self._payments.kinds, self._payments.on_fact)
+        self.commands.listen(EVENT_FACTS, self._event_changed)
+        self.metrics = Metrics(self._reading)
+        self._authenticator = authenticator
+        self._reaching: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by seq
+        self._tickets = itertools.count()
+        self._runner: Any = None
+        self.address = ""
+
+    # --- life
+
+    async def start(self) -> None:
+        """Serve. Raises OSError when the address cannot be listened on."""
+        options, state = self._options, self.commands.state
+        await self._search.start(documents(state), self.commands.durable.seq)
+        self._payments.resume()
+        self.commands.start()
+        api = Api(
+            gateway=self.gateway,
+            authenticator=self._authenticator,
+            metrics=self.metrics,
+            openapi=lambda: openapi_document(__version__),
+            docs_page=docs_page,
+        )
+        self._runner = make_runner(make_application(api), make_hot(api))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, options.host, options.port, backlog=4096)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.gateway.ready = True
+
+    async def stop(self) -> None:
+        """Answer what was taken, then leave everything tidy: what follows starts fast."""
+        self.gateway.ready = False
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._payments.close()
+        self.commands.stop()
+        await self._until(lambda: self.commands.idle)
+        await self._until(lambda: not self._checkpoint_writer.busy)
+        self._checkpointing.take_now(self.commands.durable.chain_hash)
+        await asyncio.to_thread(self._checkpoint_writer.close)
+        await asyncio.to_thread(self._writer.close)
+        await self._archive.close()
+        await self._search.close()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Parts finish on their own threads and say so on the loop; look again after each of its turns."""
+        while not condition():
+            await asyncio.sleep(0.005)
+
+    # --- what the parts tell each other, on the event loop
+
+    def _became_durable(self, seq: int, chain_hash: bytes) -> None:
+        self._checkpointing.became_durable(seq, chain_hash)
+        self.commands.became_durable(seq, chain_hash)
+        self._search.update(seq, ())
+        while self._reaching and self._reaching[0][0] <= seq:
+            _, _, reached = heapq.heappop(self._reaching)
+            if not reached.done():
+                reached.set_result(None)
+
+    async def _reach(self, seq: int, timeout_seconds: float) -> bool:
+        """Wait for a position to become durable."""
+        if self.commands.durable.seq >= seq:
+            return True
+        reached: asyncio.Future[None] = self._loop.create_future()
+        heapq.heappush(self._reaching, (seq, next(self._tickets), reached))
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await reached
+        except TimeoutError:
+            return False
+        return True
+
+    def _checkpointed(self, seq: int) -> None:
+        self._checkpointing.done(seq)
+
+    def _reading(self) -> Reading:
+        state = self.commands.state
+        return Reading(
+            role=self.gateway.role,
+            epoch=EPOCH,
+            seq=state.seq,
+            durable_seq=self.commands.durable.seq,
+            checkpoint_seq=self._checkpointing.seq,
+            bookings={BOOKING_NAMES[status]: count for status, count in state.status_counts.items()},
+            waiting=state.status_counts.get(WAITING, 0),
+            held=state.status_counts.get(HELD, 0) + state.status_counts.get(PAYING, 0),
+            events=len(state.events),
+        )
+
+    def _event_changed(self, seq: int, _at_ms: int, fact: f.Fact) -> None:
+        assert isinstance(fact, EVENT_FACTS)
+        self._search.update(seq, [document(self.commands.state.sales[fact.event_id])])
+
+    def add_events(self, events: list[CreateEvent]) -> None:
+        """Create events as an organiser would, without one."""
+        for event in events:
+            self.commands.submit(event, None, lambda _reply, _replayed: None)

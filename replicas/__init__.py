@@ -1,0 +1,1 @@
+"""Copies that follow the committed facts: the search index today, standbys and read replicas next."""

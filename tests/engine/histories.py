@@ -1,0 +1,189 @@
+"""Histories to audit, inspect and verify: made by the real engine from commands, batch by batch."""
+
+from pathlib import Path
+from random import Random
+
+from onsale.engine import commands as c
+from onsale.engine import facts as f
+from onsale.engine.apply import apply
+from onsale.engine.decide import decide
+from onsale.engine.replies import Booked, InLine, PaymentUnderway, RefundReply, Reply
+from onsale.engine.rules import chores
+from onsale.engine.state import State
+from onsale.journal.disk import RealDisk
+from onsale.journal.recovery import create_journal
+from onsale.journal.writer import JournalAppender
+
+START_MS = 1_795_000_000_000
+HOLD_MS = 300_000
+DAY_MS = 24 * 3600 * 1000
+JOURNAL_ID = b"history-history-"
+
+Batch = tuple[int, int, list[f.Fact]]  # first seq, at_ms, facts
+
+
+class History:
+    """An engine whose facts are kept: one batch for each moment."""
+
+    def __init__(self, now_ms: int = START_MS) -> None:
+        self.state = State()
+        self.batches: list[Batch] = []
+        self.now_ms = now_ms
+
+    def do(self, command: c.Command, key: c.Idempotency | None = None) -> Reply:
+        decided = decide(self.state, self.now_ms, command, key)
+        if decided.facts:
+            if not self.batches or self.batches[-1][1] != self.now_ms:
+                self.batches.append((self.state.seq + 1, self.now_ms, []))
+            self.batches[-1][2].extend(decided.facts)
+            for fact in decided.facts:
+                apply(self.state, self.now_ms, fact)
+        return decided.reply
+
+    def chores(self) -> None:
+        """Do all that is due by now."""
+        while due := chores.due(self.state, self.now_ms, HOLD_MS, 100):
+            for command in due:
+                self.do(command)
+
+    def pass_time(self, passed_ms: int) -> None:
+        self.now_ms += passed_ms
+        self.chores()
+
+    @property
+    def facts(self) -> list[f.Fact]:
+        return [fact for _, _, facts in self.batches for fact in facts]
+
+    def seq_of(self, kind: type) -> int:
+        """The seq of the first fact of that kind."""
+        return next(seq for seq, fact in enumerate(self.facts, 1) if type(fact) is kind)
+
+    def write(self, data: Path, *, segment_bytes_max: int = 64 * 1024 * 1024) -> None:
+        """Into a data folder, as a node that was stopped leaves it."""
+        disk = RealDisk(data / "journal")
+        appender = JournalAppender(
+            disk, create_journal(disk, JOURNAL_ID), epoch=1, segment_bytes_max=segment_bytes_max
+        )
+        for _, at_ms, facts in self.batches:
+            appender.append(at_ms, len(facts), f.encode(facts))
+        appender.close()
+
+    # --- what people do
+
+    def event(self, *types: tuple[str, str, int], **fields: object) -> int:
+        specs = tuple(c.TypeSpec(*each) for each in types) or (c.TypeSpec("Standing", "49.90", 4),)
+        fields = {"name": "Long Shadows", "starts_ms": START_MS + 30 * DAY_MS} | fields
+        return self.do(c.CreateEvent(types=specs, **fields)).event_id  # type: ignore[union-attr,arg-type]
+
+    def book(
+        self, user_id: str, event_id: int = 1, quantity: int = 1, ticket_type: str | None = None, key: str = ""
+    ) -> Reply:
+        return self.do(c.Book(user_id, event_id, HOLD_MS, ticket_type, quantity), idempotency(key))
+
+    def pay(self, booking_id: int, *, key: str = "") -> int:
+        """Ask for payment; the payment's id."""
+        booking = self.state.bookings.rows[booking_id]
+        amount = f"{booking.amount_minor // 100}.{booking.amount_minor % 100:02d}"
+        command = c.StartPayment(booking.user_id, booking.event_id, amount, booking_id, "pm_card_visa")
+        reply = self.do(command, idempotency(key))
+        assert isinstance(reply, PaymentUnderway), reply
+        return reply.payment_id
+
+    def settle(self, payment_id: int, *, failure: str = "") -> Reply:
+        outcome: c.PaymentOutcome = c.PaymentSucceededOutcome(f"pi_{payment_id}")
+        if failure:
+            outcome = c.PaymentFailedOutcome(failure)
+        return self.do(c.SettlePayment(payment_id, outcome, HOLD_MS))
+
+    def confirm(self, booking_id: int) -> None:
+        self.settle(self.pay(booking_id))
+
+    def refund(self, booking_id: int, amount: str | None = None, *, key: str = "") -> int:
+        reply = self.do(c.StartRefund(booking_id, HOLD_MS, amount), idempotency(key))
+        assert isinstance(reply, RefundReply), reply
+        return reply.refund_id
+
+    def refunded(self, refund_id: int, *, failure: str | None = None) -> None:
+        self.do(c.SettleRefund(refund_id, f"re_{refund_id}", failure))
+
+    def give_up(self, booking_id: int) -> Reply:
+        return self.do(c.GiveUp(booking_id, HOLD_MS))
+
+
+def idempotency(key: str, request: str = "") -> c.Idempotency | None:
+    """The key as the wire hands it over."""
+    if not key:
+        return None
+    return c.Idempotency(key.encode().ljust(16)[:16], (request or key).encode().ljust(16)[:16])
+
+
+def booking_id_of(reply: Reply) -> int:
+    assert isinstance(reply, Booked | InLine), reply
+    return reply.booking_id
+
+
+def busy_history(seed: int, steps: int) -> History:
+    """A crowd that does everything, in an order that the seed decides."""
+    random = Random(seed)
+    history = History()
+    history.event(("Standing", "49.90", 30), ("Seated", "79.00", 12), max_per_user=6)
+    history.event(("Standing", "10.00", 25), waitlist=2, max_per_user=5, max_holds_per_user=2)
+    history.event(("Free", "0", 20), starts_ms=START_MS + DAY_MS)
+    history.event(("Table", "250.00", 5), waitlist=0, currency="SEK")
+    for step in range(steps):
+        _random_step(history, random, step)
+    return history
+
+
+def _random_step(history: History, random: Random, step: int) -> None:
+    state = history.state
+    if random.random() < 0.2:
+        history.pass_time(random.choice((1, 10, 1_000, 20_000, 60_000, 250_000)))
+    key = f"key-{step}" if random.random() < 0.5 else ""
+    bookings = list(state.bookings.rows)
+    booking_id = random.choice(bookings[-60:]) if bookings else 0
+    action = random.random()
+    if action < 0.5 or not bookings:
+        event_id = random.randint(1, 4)
+        kind = random.choice(("Standing", "Seated")) if event_id == 1 else None
+        history.book(f"user-{random.randint(1, 40)}", event_id, random.choice((1, 1, 2, 3, 5)), kind, key=key)
+    elif action < 0.68:
+        booking = state.bookings.rows[booking_id]
+        command = c.StartPayment(
+            booking.user_id, booking.event_id, f"{booking.amount_minor / 100:.2f}", booking_id,
+            random.choice((None, "pm_card_visa")),
+        )  # fmt: skip
+        history.do(command, idempotency(key))
+    elif action < 0.82:
+        _random_settlement(history, random)
+    elif action < 0.88:
+        history.give_up(booking_id)
+    elif action < 0.95:
+        amount = random.choice((None, None, "1.00", "5.00"))
+        history.do(c.StartRefund(booking_id, HOLD_MS, amount), idempotency(key))
+    elif action < 0.98:
+        capacity = random.choice((2, 4, 12, 20, 30, 40))
+        waitlist = random.choice((1, 2, 0)) if random.random() < 0.3 else c.UNSET
+        event_id = random.randint(1, 2)
+        history.do(
+            c.ChangeEvent(event_id, waitlist=waitlist, types=(c.TypeChange(name="Standing", capacity=capacity),))
+        )
+    elif action < 0.981:
+        history.do(c.CancelEvent(random.randint(3, 4)))
+    else:
+        history.do(c.SaveUser("user-1", name="Ida"))
+
+
+def _random_settlement(history: History, random: Random) -> None:
+    state = history.state
+    if state.payments.rows and random.random() < 0.7:
+        payment_id = random.choice(list(state.payments.rows))
+        outcome: c.PaymentOutcome = c.PaymentSucceededOutcome(f"pi_{payment_id}")
+        if random.random() < 0.2:
+            outcome = c.PaymentFailedOutcome("card_declined")
+        elif random.random() < 0.3:
+            outcome = c.PaymentPendingOutcome(requires_action=True, client_secret=f"secret_{payment_id}")
+        history.do(c.SettlePayment(payment_id, outcome, HOLD_MS))
+    elif state.refunds.rows:
+        refund_id = random.choice(list(state.refunds.rows))
+        history.refunded(refund_id, failure="too late" if random.random() < 0.2 else None)

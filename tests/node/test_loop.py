@@ -1,0 +1,229 @@
+"""The command loop with a log whose syncs are let through by hand."""
+
+from collections.abc import Callable
+
+from onsale.engine import facts as f
+from onsale.engine.codes import Code
+from onsale.engine.commands import Book, CreateEvent, Idempotency, TypeSpec
+from onsale.engine.replies import Booked, EventReply, InLine, Refusal, Reply
+from onsale.engine.state import State
+from onsale.node import loop as loop_module
+from onsale.node.loop import CommandLoop, Durable
+
+NOW_MS = 1_800_000_000_000
+HOLD_MS = 300_000
+
+
+class ByHand:
+    """A log, a scheduler and a clock, all moved by hand."""
+
+    def __init__(self) -> None:
+        self.now_ms = NOW_MS
+        self.soon: list[Callable[[], object]] = []
+        self.later: list[tuple[float, Callable[[], object]]] = []
+        self.appended: list[tuple[int, list[f.Fact]]] = []
+        self.synced = 0
+        self.loop = CommandLoop(State(), self, self, lambda: self.now_ms, hold_ms=HOLD_MS, durable=Durable(0, b"\0"))
+
+    def append(self, at_ms: int, count: int, payload: bytes) -> int:
+        facts = f.decode(payload)
+        assert len(facts) == count
+        self.appended.append((at_ms, facts))
+        return count
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        self.soon.append(callback)
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> None:
+        self.later.append((delay, callback))
+
+    def turn(self) -> None:
+        """One turn of the event loop."""
+        soon, self.soon = self.soon, []
+        for callback in soon:
+            callback()
+
+    def sync(self) -> None:
+        """The disk has the batch that was appended last."""
+        self.synced += len(self.appended[-1][1])
+        self.loop.became_durable(self.synced, bytes([len(self.appended)]))
+
+    def settle(self) -> None:
+        while not self.loop.idle:
+            self.turn()
+            self.sync()
+
+    def tick(self) -> None:
+        _, callback = self.later.pop()
+        callback()
+
+    def ask(self, command: object, key: Idempotency | None = None) -> list[tuple[Reply, bool]]:
+        answers: list[tuple[Reply, bool]] = []
+        self.loop.submit(command, key, lambda reply, replayed: answers.append((reply, replayed)))  # type: ignore[arg-type]
+        return answers
+
+
+def with_event(capacity: int = 2) -> ByHand:
+    by_hand = ByHand()
+    answers = by_hand.ask(CreateEvent("Concert", NOW_MS + 10**9, (TypeSpec("Standing", "10.00", capacity),)))
+    by_hand.settle()
+    assert isinstance(answers[0][0], EventReply)
+    return by_hand
+
+
+def test_a_reply_waits_for_the_disk() -> None:
+    by_hand = with_event()
+    answers = by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.turn()
+    assert not answers
+    by_hand.sync()
+    assert isinstance(answers[0][0], Booked)
+
+
+def test_what_comes_while_a_batch_is_synced_shares_the_next_sync() -> None:
+    by_hand = with_event(capacity=10)
+    first = by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.turn()
+    rest = [by_hand.ask(Book(f"user-{number}", 1, HOLD_MS)) for number in range(5)]
+    by_hand.turn()
+    assert len(by_hand.appended) == 2
+    by_hand.sync()
+    assert first
+    assert not any(rest)
+    assert len(by_hand.appended[-1][1]) == 5
+    by_hand.sync()
+    assert all(rest)
+
+
+def test_a_refusal_that_rests_on_undurable_facts_waits_for_them() -> None:
+    by_hand = with_event(capacity=1)
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    refused = by_hand.ask(Book("bob", 1, HOLD_MS, waitlist=False))
+    by_hand.turn()
+    refused_too = by_hand.ask(Book("cleo", 1, HOLD_MS, waitlist=False))
+    assert not refused
+    assert not refused_too
+    by_hand.sync()
+    for answers in (refused, refused_too):
+        reply = answers[0][0]
+        assert isinstance(reply, Refusal)
+        assert reply.code is Code.SOLD_OUT
+
+
+def test_a_refusal_with_nothing_under_way_comes_at_once() -> None:
+    by_hand = with_event()
+    assert isinstance(by_hand.ask(Book("ada", 99, HOLD_MS))[0][0], Refusal)
+
+
+def test_a_read_waits_for_what_it_shows_and_says_its_position() -> None:
+    by_hand = with_event()
+    positions: list[int] = []
+    by_hand.loop.when_durable(positions.append)
+    assert positions == [1]
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.loop.when_durable(positions.append)
+    by_hand.turn()
+    assert positions == [1]
+    by_hand.sync()
+    assert positions == [1, 2]
+
+
+def test_listeners_see_durable_facts_in_order_and_only_their_kinds() -> None:
+    by_hand = with_event(capacity=1)
+    heard: list[tuple[int, str]] = []
+    by_hand.loop.listen((f.Held, f.Waited), lambda seq, _at_ms, fact: heard.append((seq, type(fact).__name__)))
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.ask(Book("bob", 1, HOLD_MS))
+    by_hand.turn()
+    assert not heard
+    by_hand.sync()
+    assert heard == [(2, "Held"), (3, "Waited")]
+
+
+def test_a_failing_listener_keeps_nobody_waiting(caplog: object) -> None:
+    by_hand = with_event()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    by_hand.loop.listen((f.Held,), fail)
+    answers = by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.settle()
+    assert answers
+
+
+def test_a_hold_lapses_by_itself_and_the_next_in_line_has_it_in_the_same_batch() -> None:
+    by_hand = with_event(capacity=1)
+    by_hand.loop.start()
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    assert isinstance(by_hand.ask(Book("bob", 1, HOLD_MS))[0:1], list)
+    by_hand.settle()
+    by_hand.now_ms += HOLD_MS - 1
+    by_hand.tick()
+    by_hand.settle()
+    assert [type(fact) for fact in by_hand.appended[-1][1]] == [f.LapseWarned]
+    by_hand.now_ms += 1
+    by_hand.tick()
+    by_hand.settle()
+    assert [type(fact) for fact in by_hand.appended[-1][1]] == [f.Lapsed, f.Promoted]
+
+
+def test_waiting_in_line_is_a_reply_too() -> None:
+    by_hand = with_event(capacity=1)
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    answers = by_hand.ask(Book("bob", 1, HOLD_MS))
+    by_hand.settle()
+    assert isinstance(answers[0][0], InLine)
+
+
+def test_too_much_waiting_for_the_disk_is_refused_early(monkeypatch: object) -> None:
+    by_hand = with_event(capacity=100)
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.turn()
+    staged = loop_module.STAGED_WEIGHT_MAX // loop_module.FACT_WEIGHT
+    by_hand.ask(Book("bob", 1, HOLD_MS))
+    by_hand.loop._staged.weight = staged * loop_module.FACT_WEIGHT  # type: ignore[union-attr]
+    reply = by_hand.ask(Book("cleo", 1, HOLD_MS))[0][0]
+    assert isinstance(reply, Refusal)
+    assert reply.code is Code.OVERLOADED
+    assert reply.extra == {"retryAfterSeconds": 1}
+    by_hand.settle()
+    answers = by_hand.ask(Book("cleo", 1, HOLD_MS))
+    by_hand.settle()
+    assert isinstance(answers[0][0], Booked)
+
+
+def test_a_stopped_loop_answers_what_it_took_and_takes_no_more() -> None:
+    by_hand = with_event()
+    taken = by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.loop.stop()
+    reply = by_hand.ask(Book("bob", 1, HOLD_MS))[0][0]
+    assert isinstance(reply, Refusal)
+    by_hand.settle()
+    assert isinstance(taken[0][0], Booked)
+
+
+def test_the_same_key_twice_before_the_sync_is_one_booking() -> None:
+    by_hand = with_event()
+    key = Idempotency(b"k" * 16, b"f" * 16)
+    first = by_hand.ask(Book("ada", 1, HOLD_MS), key)
+    second = by_hand.ask(Book("ada", 1, HOLD_MS), key)
+    by_hand.settle()
+    assert first[0][0] == second[0][0]
+    assert (first[0][1], second[0][1]) == (False, True)
+    assert by_hand.loop.state.next_booking_id == 2
+
+
+def test_facts_of_one_command_are_never_split_over_two_batches() -> None:
+    by_hand = with_event(capacity=5)
+    for number in range(20):
+        by_hand.ask(Book(f"user-{number}", 1, HOLD_MS), Idempotency(bytes([number]) * 16, b"f" * 16))
+        if number % 3 == 0:
+            by_hand.turn()
+        if number % 5 == 0 and by_hand.loop._syncing is not None:
+            by_hand.sync()
+    by_hand.settle()
+    for _, facts in by_hand.appended[1:]:
+        kinds = [type(fact) for fact in facts]
+        assert len(kinds) % 2 == 0
+        assert all(kind is f.Keyed for kind in kinds[1::2])

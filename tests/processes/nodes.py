@@ -1,0 +1,145 @@
+"""Real nodes for tests: started as a user would, on a free port, ended with the test."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+START_SECONDS_MAX = 30
+
+
+class Node:
+    """`onsale serve` on a data folder, as a process of its own."""
+
+    def __init__(self, data: Path, *flags: str, environment: dict[str, str] | None = None) -> None:
+        self.data = data
+        self.flags = flags
+        self.environment = environment or {}
+        self.process: subprocess.Popen[str] | None = None
+        self.url = ""
+        self.lines: list[str] = []
+        self._listening = threading.Event()
+
+    def start(self) -> "Node":
+        self._listening.clear()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "onsale", "serve", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | self.environment,
+            cwd=self.data.parent,
+        )
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        if not self._listening.wait(START_SECONDS_MAX) or not self.url:
+            code = self.process.poll()
+            raise AssertionError(f"the node did not start (exit code {code}):\n" + "\n".join(self.lines))
+        return self
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.url = ""
+        for line in process.stdout:
+            self.lines.append(line.rstrip())
+            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            if found and not self.url:
+                self.url = found.group()
+                self._listening.set()
+        process.stdout.close()
+        self._listening.set()
+
+    def kill(self) -> None:
+        """kill -9: no goodbye."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ctrl-C."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(30)
+
+    def wait(self, seconds: float = 30) -> int:
+        assert self.process is not None
+        return self.process.wait(seconds)
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def __enter__(self) -> "Node":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
+def onsale(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "onsale", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def verify(data: Path) -> subprocess.CompletedProcess[str]:
+    return onsale("verify", "--data", str(data), "--format", "json")
+
+
+class Client:
+    """Calls a node's API; `None` for an answer means that nobody knows what became of the request."""
+
+    def __init__(self, url: str, *, connections: int = 100) -> None:
+        self._url = url
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections), timeout=aiohttp.ClientTimeout(total=20)
+        )
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+        await asyncio.sleep(0)  # let transports close
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, key: str | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any, Any]:
+        """(status, body, headers)."""
+        sent = dict(headers or {})
+        if key is not None:
+            sent["Idempotency-Key"] = key
+        async with self._session.request(method, self._url + path, json=body, headers=sent) as response:
+            raw = await response.read()
+            parsed = await response.json(content_type=None) if raw else None
+            return response.status, parsed, response.headers
+
+    async def try_call(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Any:
+        """(status, body), or None where the connection broke before the answer."""
+        try:
+            status, answer, _ = await self.call(method, path, body, key=key)
+        except (aiohttp.ClientError, ConnectionError, TimeoutError):
+            return None
+        return status, answer
+
+    async def create_event(self, **fields: Any) -> dict[str, Any]:
+        body = {
+            "name": "Rehearsal",
+            "startsAt": "2099-01-01T20:00:00Z",
+            "ticketTypes": [{"name": "Standing", "price": "10.00", "capacity": 100}],
+        } | fields
+        status, event, _ = await self.call("POST", "/events", body)
+        assert status == 201, event
+        return event  # type: ignore[no-any-return]
+
+
+def new_key() -> str:
+    return str(uuid.uuid4())
