@@ -1,3 +1,1 @@
 """Onsale: an event-booking engine for the moment when everyone wants the same tickets."""
-
-__version__ = "0.1.0"

@@ -19,9 +19,19 @@ DEFAULT_METHOD = "pm_card_visa"
 _PAYS = frozenset(
     f"pm_card_{brand}"
     for brand in (
-        "visa visa_debit mastercard mastercard_debit mastercard_prepaid amex discover diners jcb unionpay "
-        "us gb de fr jp ch se br ca mx au sg threeDSecureOptional bypassPending"
-    ).split()
+        "visa",
+        "visa_debit",
+        "mastercard",
+        "mastercard_debit",
+        "mastercard_prepaid",
+        "amex",
+        "discover",
+        "diners",
+        "jcb",
+        "unionpay",
+        "threeDSecureOptional",
+        "bypassPending",
+    )
 )
 _DECLINES = {
     "pm_card_chargeDeclined": ("generic_decline", "The card was declined; try another card."),
@@ -64,7 +74,7 @@ class SandboxProvider:
             return PaymentFailedOutcome(*_DECLINES[method])
         return PaymentFailedOutcome("resource_missing", f"The test provider knows no payment method {method!r}.")
 
-    async def cancel(self, charge: Charge) -> PaymentOutcome:
+    async def cancel(self, charge: Charge) -> PaymentOutcome:  # noqa: ARG002 - the port's signature
         return CANCELED
 
     async def refund(self, order: RefundOrder) -> RefundResult:

@@ -70,7 +70,9 @@ class Auditor:
         for fact in facts:
             books.seq += 1
             kind = type(fact)
-            if books.due_stock is not None and kind not in _AMID_PASSING_ON:
+            if kind is f.Promoted or (isinstance(fact, f.BookingCancelled) and fact.reason == "capacity"):
+                books.served += 1
+            elif (books.served or books.due) and kind is not f.RefundSucceeded:
                 check_passed_on(books)
             if books.due_refund is not None and kind is not f.RefundStarted:
                 self._check_given_back()
@@ -124,9 +126,6 @@ class Auditor:
                 found.append(f"booking {claim.id} is {here}, and the engine says {there}")
         return found
 
-
-# Facts of the step that freed tickets, before the ones that pass them on are through.
-_AMID_PASSING_ON = frozenset({f.Promoted, f.RefundSucceeded})
 
 _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
     f.EventCreated: bookings.event_created,

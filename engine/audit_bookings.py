@@ -5,7 +5,7 @@ Owns what these facts mean in the auditor's books, written from the public promi
 
 from . import facts as f
 from .audit_books import Books, Claim, Show, Stock
-from .audit_line import check_limit, check_newcomer, freed, has_hopeless, join, promote
+from .audit_line import check_limit, check_newcomer, freed, join, promote
 from .limits import HOLD_MS_MAX
 from .status import CANCELLED, ENDED, EXPIRED, HELD, PAYING, WAITING
 
@@ -32,6 +32,7 @@ def _add_type(books: Books, show: Show, details: f.TypeDetails) -> None:
     if number in books.stocks:
         books.fault(f"there are two ticket types {number}")
     books.stocks[number] = Stock(number, show, details.name, details.price_minor, details.capacity)
+    show.stock_ids.append(number)
 
 
 def event_changed(books: Books, fact: f.EventChanged) -> None:
@@ -46,7 +47,8 @@ def event_changed(books: Books, fact: f.EventChanged) -> None:
     show.closes_ms = details.starts_ms if details.ends_ms is None else details.ends_ms
     show.max_per_user = details.max_per_user
     show.max_holds_per_user = details.max_holds_per_user
-    show.closed = show.closed and show.closes_ms <= books.at_ms
+    was_closed = show.closed
+    show.closed = was_closed and show.closes_ms <= books.at_ms
     for each in fact.types:
         stock = books.stocks.get(each.ticket_type_id)
         if stock is None or stock.show is not show:
@@ -55,6 +57,9 @@ def event_changed(books: Books, fact: f.EventChanged) -> None:
         stock.name, stock.price_minor, stock.capacity = each.name, each.price_minor, each.capacity
         if stock.free < 0:
             books.fault(f"the capacity of {stock} became {stock.capacity}, less than what is sold or held")
+    if not was_closed and show.closes_ms > books.at_ms:
+        for number in show.stock_ids:
+            freed(books, books.stocks[number])
 
 
 def event_cancelled(books: Books, fact: f.EventCancelled) -> None:
@@ -141,9 +146,8 @@ def lapsed(books: Books, fact: f.Lapsed) -> None:
     if books.at_ms < ends_ms:
         why = ", while a payment was under way" if claim.status == PAYING else ""
         books.fault(f"the hold of booking {claim.id} lapsed {ends_ms - books.at_ms} ms before its time{why}")
-    had_hopeless = has_hopeless(claim.stock)
     books.become(claim, EXPIRED)
-    freed(books, claim.stock, had_hopeless=had_hopeless)
+    freed(books, claim.stock)
 
 
 def booking_cancelled(books: Books, fact: f.BookingCancelled) -> None:
@@ -155,9 +159,8 @@ def booking_cancelled(books: Books, fact: f.BookingCancelled) -> None:
         books.fault(f"booking {claim.id} for {claim.quantity} was sent away, and {stock} has {stock.capacity} in all")
     if claim.status == PAYING:
         books.fault(f"booking {claim.id} was cancelled while a payment was under way")
-    had_hopeless = has_hopeless(stock)
     books.become(claim, CANCELLED)
-    freed(books, stock, had_hopeless=had_hopeless)
+    freed(books, stock)
 
 
 def retired(books: Books, fact: f.Retired) -> None:

@@ -49,6 +49,7 @@ class Show(msgspec.Struct, gc=False):
     max_holds_per_user: int | None
     cancelled: bool = False
     closed: bool = False
+    stock_ids: list[int] = msgspec.field(default_factory=list)
     booked: bool = False  # someone has booked, so its currency is settled
     tickets_of: dict[str, int] = msgspec.field(default_factory=dict)  # by user, what counts against the limit
     holds_of: dict[str, int] = msgspec.field(default_factory=dict)  # by user, bookings held
@@ -149,9 +150,9 @@ class Books:
         self.last_refund_id = 0
         self.retired: Counter[int] = Counter()  # bookings that have left the books, by status
         # what the last facts leave to be done by the very next one
-        self.due_stock: Stock | None = None  # its free tickets belong to the next in line
+        self.due: dict[int, Stock] = {}  # free tickets of these belong to the next in line
         self.due_since_seq = 0
-        self.due_passed_on = 0
+        self.served = 0  # promoted, or told that they never can be, one after the other
         self.due_refund: Attempt | None = None  # it paid for nothing, and goes back
         self.faults: list[Fault] = []
         self.faults_in_all = 0

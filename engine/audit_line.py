@@ -61,34 +61,26 @@ def promote(books: Books, claim: Claim) -> None:
     if stock.show.cancelled or stock.show.closed:
         books.fault(f"booking {claim.id} was served for {stock} after the sale was over")
     books.become(claim, HELD)
-    if books.due_stock is stock:
-        books.due_passed_on += 1
-        if books.due_passed_on >= PROMOTIONS_PER_STEP_MAX or next_in_line(stock) is None:
-            books.due_stock = None
 
 
-def freed(books: Books, stock: Stock, *, had_hopeless: bool) -> None:
-    """Tickets, or a place at the head of the line, became free: whoever is next gets them by the facts that follow.
-
-    `had_hopeless`: someone waited for more than there are in all; they are told first, and the line is served after.
-    """
+def freed(books: Books, stock: Stock) -> None:
+    """Tickets, or a place at the head of the line, became free: whoever is next gets them by the facts that follow."""
     show = stock.show
-    if stock.waiting and not (show.cancelled or show.closed or had_hopeless) and next_in_line(stock) is not None:
-        books.due_stock = stock
+    if stock.waiting and not show.cancelled and not show.closed and next_in_line(stock) is not None:
+        books.due[stock.id] = stock
         books.due_since_seq = books.seq
-        books.due_passed_on = 0
 
 
 def check_passed_on(books: Books) -> None:
-    """Look, when a fact that is no promotion follows or the batch ends, whether it is still somebody's turn."""
-    stock = books.due_stock
-    if stock is not None:
+    """Look, when another fact follows or the batch ends, whether it is still somebody's turn."""
+    due, books.due = books.due, {}
+    served, books.served = books.served, 0
+    for stock in due.values():
         turn_of = next_in_line(stock)
-        books.due_stock = None
-        if turn_of is not None:
+        if turn_of is not None and served < PROMOTIONS_PER_STEP_MAX:
             books.fault(
-                f"tickets {stock} freed at seq {books.due_since_seq} did not go to booking {turn_of.id}, the next in "
-                "line, in the same step"
+                f"what was freed of {stock} at seq {books.due_since_seq} did not go to booking {turn_of.id}, the next "
+                "in line, in the same step"
             )
 
 

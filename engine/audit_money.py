@@ -12,7 +12,7 @@ import msgspec
 from . import facts as f
 from . import replies
 from .audit_books import Attempt, Books, Claim, MoneyBack
-from .audit_line import check_newcomer, freed, has_hopeless
+from .audit_line import check_newcomer, freed
 from .limits import PAYING_MS_MAX
 from .status import (
     BOOKING_NAMES,
@@ -137,10 +137,9 @@ def refund_started(books: Books, fact: f.RefundStarted) -> None:
         books.fault(f"refund {fact.refund_id} of {fact.amount_minor} says full={fact.full}, and {left_minor} is left")
     claim.refunding_minor += fact.amount_minor
     show.refunding_minor += fact.amount_minor
-    had_hopeless = has_hopeless(claim.stock)
     books.become(claim, REFUND_PENDING if fact.full else PARTIAL_REFUND_PENDING)
     if fact.full:
-        freed(books, claim.stock, had_hopeless=had_hopeless)
+        freed(books, claim.stock)
 
 
 def refund_succeeded(books: Books, fact: f.RefundSucceeded) -> None:

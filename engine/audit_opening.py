@@ -33,7 +33,9 @@ def open_books(books: Books, state: State) -> None:
             event.closed,
         )
     for row in state.ticket_types.rows.values():
-        books.stocks[row.id] = Stock(row.id, books.shows[row.event_id], row.name, row.price_minor, row.capacity)
+        show = books.shows[row.event_id]
+        books.stocks[row.id] = Stock(row.id, show, row.name, row.price_minor, row.capacity)
+        show.stock_ids.append(row.id)
     for booking in sorted(state.bookings.rows.values(), key=_id_of):
         _open_claim(books, booking)
     for payment in state.payments.rows.values():

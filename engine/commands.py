@@ -8,6 +8,8 @@ make sense against the state is for `decide` to say.
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from .limits import HOLD_MS_DEFAULT
+
 
 class TypeSpec(msgspec.Struct, gc=False, frozen=True):
     name: str
@@ -59,7 +61,7 @@ class ChangeEvent(msgspec.Struct, gc=False, frozen=True):
     max_holds_per_user: int | None | UnsetType = UNSET
     waitlist: int | UnsetType = UNSET
     types: tuple[TypeChange, ...] = ()
-    hold_ms: int | None = None  # of those who get what is added; None: they are served in the step after
+    hold_ms: int = HOLD_MS_DEFAULT  # of those in line who get what is added
 
 
 class CancelEvent(msgspec.Struct, gc=False, frozen=True):

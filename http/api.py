@@ -30,6 +30,9 @@ class Metrics(Protocol):
     def render(self) -> bytes:
         """Everything measured, in Prometheus' text format."""
 
+    def route(self, method: str, route: str) -> Callable[[int, float], None]:
+        """What to call with each answer of a route: its status, and the seconds it took."""
+
 
 @dataclass(slots=True)
 class Api:
@@ -39,6 +42,7 @@ class Api:
     openapi: Callable[[], bytes]  # the OpenAPI document, JSON
     docs_page: Callable[[], bytes]  # its page, HTML
     _background: set[asyncio.Task[None]] = field(default_factory=set)
+    _counters: dict[tuple[str, str], Callable[[int, float], None]] = field(default_factory=dict)
 
     def decided(self, command: Command, key: Idempotency | None) -> "asyncio.Future[tuple[Reply, bool]]":
         """The reply to a write, and whether it was given before."""
@@ -85,6 +89,13 @@ class Api:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Tells the metrics of an answer; `method` and `route` are of a fixed set."""
+        counter = self._counters.get((method, route))
+        if counter is None:
+            counter = self._counters[method, route] = self.metrics.route(method, route)
+        counter(status, seconds)
+
     def finish(self, answer: Answer) -> Answer:
         """Every answer says a position; one that nothing was decided for says the durable one."""
         headers = answer.headers
@@ -97,6 +108,6 @@ class Api:
 
     def internal(self, call: Call) -> Answer:
         """For the exception being handled, which is ours to mend."""
-        logger.exception("Error answering %s %s", call.method, call.path)
+        logger.exception("Error answering %s %s", call.method, call.path)  # noqa: LOG004 - it is being handled
         detail = "This is our fault, not yours; it has been logged. Try again."
         return self.finish(problem(Code.INTERNAL, detail))

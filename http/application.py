@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestPayloadError
 
 from ..engine.codes import Code
@@ -32,7 +33,7 @@ def make_application(api: Api, more: Sequence[web.AbstractRouteDef] = ()) -> web
         return as_response(await handle(api, await as_call(request)))
 
     application.router.add_routes(more)
-    application.router.add_route("*", "/{path:.*}", answer)
+    application.router.add_route("*", r"/{path:[\s\S]*}", answer)  # line breaks, too
     return application
 
 
@@ -50,7 +51,7 @@ def as_response(answer: Answer) -> web.Response:
     return web.Response(status=answer.status, body=answer.body, headers=headers)
 
 
-def _problems(api: Api) -> Callable[[web.Request, _Handler], Awaitable[web.StreamResponse]]:
+def _problems(api: Api) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: _Handler) -> web.StreamResponse:
         try:

@@ -14,7 +14,7 @@ PROBLEM = "application/problem+json"
 
 
 class Call(msgspec.Struct, gc=False):
-    """What a client asked: `path` without the query, `query` raw and still percent-encoded."""
+    """What a client asked: `path` without the query; both are raw, still percent-encoded."""
 
     method: str
     path: str

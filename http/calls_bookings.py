@@ -4,14 +4,15 @@ Booking and paying are in callback style: `(api, call, reply)`, where `reply` is
 RefusedError is raised instead. So they need no task, and the hot path calls them as they are.
 """
 
+from typing import NamedTuple
+
 from ..engine import replies as r
 from ..engine.codes import Code
-from ..engine.commands import GiveUp, StartPayment
+from ..engine.commands import GiveUp
 from ..engine.records import Booking
 from ..engine.status import BOOKING_NAMES, EXPIRED
 from . import access
 from .api import Api
-from .auth import Principal
 from .caching import PRIVATE
 from .call import Answer, Call, Reply
 from .idempotency import KEY_HEADER, as_replayed, key_of
@@ -20,6 +21,15 @@ from .query import path_id
 from .render import answer_of, booked, encode
 from .render_bookings import booking_with_refunds_document
 from .wire_bookings import book_command, check_nothing, pay_command, refund_command
+
+
+class _Wish(NamedTuple):
+    """Something asked for one booking; `refused` says in words that it cannot be."""
+
+    booking_id: int
+    user_id: str | None  # None: on behalf of whoever has it
+    refused: str
+    event_id: int | None = None  # of a payment
 
 
 def post_booking(api: Api, call: Call, reply: Reply) -> None:
@@ -40,7 +50,7 @@ def post_booking(api: Api, call: Call, reply: Reply) -> None:
             answer = api.internal(call)
         reply(answer)
 
-    gateway.submit(command, key, done)
+    gateway.submit_hot(command, key, done)
 
 
 def post_payment(api: Api, call: Call, reply: Reply) -> None:
@@ -50,10 +60,17 @@ def post_payment(api: Api, call: Call, reply: Reply) -> None:
     command = pay_command(call.body)
     access.check_acts_for(principal, command.user_id)
 
+    async def tell_of_past(decided: r.Reply, booking_id: int, *, replayed: bool) -> None:
+        try:
+            wish = _Wish(booking_id, command.user_id, "cannot be paid", command.event_id)
+            answer = await _answer(api, wish, decided, replayed=replayed)
+        except Exception:  # noqa: BLE001 - see post_booking
+            answer = api.internal(call)
+        reply(answer)
+
     def done(decided: r.Reply, replayed: bool) -> None:  # noqa: FBT001 - the gateway's signature
-        if command.booking_id is not None and _is_unknown(decided):
-            telling = _tell_of_past(api, call, reply, command, principal, decided, replayed=replayed)
-            api.in_background(telling)
+        if command.booking_id is not None and _is_unknown(decided) and _may_be_past(api, command.booking_id):
+            api.in_background(tell_of_past(decided, command.booking_id, replayed=replayed))
             return
         try:
             answer = answer_of(decided, gateway, replayed=replayed)
@@ -62,18 +79,6 @@ def post_payment(api: Api, call: Call, reply: Reply) -> None:
         reply(answer)
 
     gateway.submit(command, key, done)
-
-
-async def _tell_of_past(
-    api: Api, call: Call, reply: Reply, command: StartPayment, principal: Principal, decided: r.Reply, *, replayed: bool
-) -> None:
-    assert command.booking_id is not None
-    try:
-        wish = "cannot be paid"
-        answer = await _answer(api, principal, decided, command.booking_id, wish, command.event_id, replayed=replayed)
-    except Exception:  # noqa: BLE001 - see post_booking
-        answer = api.internal(call)
-    reply(answer)
 
 
 async def get_booking(api: Api, call: Call, booking_id: str) -> Answer:
@@ -98,40 +103,30 @@ async def give_up(api: Api, call: Call, booking_id: str) -> Answer:
     number = _id(booking_id)
     on_behalf_of = principal.sub if principal.role == "user" else None
     reply, replayed = await api.decided(GiveUp(number, api.gateway.hold_ms, on_behalf_of), key)
-    return await _answer(api, principal, reply, number, "cannot be given up", replayed=replayed)
+    return await _answer(api, _Wish(number, on_behalf_of, "cannot be given up"), reply, replayed=replayed)
 
 
 async def post_refund(api: Api, call: Call, booking_id: str) -> Answer:
-    principal = access.refunder(api.authenticator, call)
-    key = key_of(call, principal)
+    key = key_of(call, access.refunder(api.authenticator, call))
     number = _id(booking_id)
     reply, replayed = await api.decided(refund_command(call.body, number, api.gateway.hold_ms), key)
-    return await _answer(api, principal, reply, number, "has nothing to refund", replayed=replayed)
+    return await _answer(api, _Wish(number, None, "has nothing to refund"), reply, replayed=replayed)
 
 
-async def _answer(
-    api: Api,
-    principal: Principal,
-    reply: r.Reply,
-    booking_id: int,
-    wish: str,
-    event_id: int | None = None,
-    *,
-    replayed: bool,
-) -> Answer:
+async def _answer(api: Api, wish: _Wish, reply: r.Reply, *, replayed: bool) -> Answer:
     """The answer to a wish about one booking. The engine does not know those that ended long ago; we can look."""
-    past = await _past(api, booking_id) if _is_unknown(reply) else None
-    if past is None or past.seq > reply.seq or event_id not in (None, past.event_id):
+    past = await _past(api, wish.booking_id) if _is_unknown(reply) else None
+    if past is None or past.seq > reply.seq or wish.event_id not in (None, past.event_id):
         return answer_of(reply, api.gateway, replayed=replayed)
-    if not (principal.may_act_for(past.user_id) or principal.may_refund):
+    if wish.user_id not in (None, past.user_id):
         answer = problem(Code.FORBIDDEN, "This booking is someone else's.", seq=reply.seq)
-    elif past.status == EXPIRED and event_id is not None:
-        detail, extra = "The hold has lapsed; book again.", {"bookingId": past.id}
-        answer = problem(Code.HOLD_EXPIRED, detail, seq=reply.seq, extra=extra)
+    elif past.status == EXPIRED and wish.event_id is not None:
+        detail = "The hold has lapsed; book again."
+        answer = problem(Code.HOLD_EXPIRED, detail, seq=reply.seq, extra={"bookingId": past.id})
     else:
         name = BOOKING_NAMES[past.status]
         extra = {"bookingId": past.id, "bookingStatus": name}
-        answer = problem(Code.WRONG_STATUS, f"A booking that is {name} {wish}.", seq=reply.seq, extra=extra)
+        answer = problem(Code.WRONG_STATUS, f"A booking that is {name} {wish.refused}.", seq=reply.seq, extra=extra)
     return as_replayed(answer) if replayed else answer
 
 
@@ -139,10 +134,14 @@ def _is_unknown(reply: r.Reply) -> bool:
     return isinstance(reply, r.Refusal) and reply.code is Code.NO_SUCH_BOOKING
 
 
+def _may_be_past(api: Api, booking_id: int) -> bool:
+    """There was such a booking, and it has left memory."""
+    state = api.gateway.state
+    return booking_id < state.next_booking_id and booking_id not in state.bookings.rows
+
+
 async def _past(api: Api, booking_id: int) -> Booking | None:
-    if booking_id >= api.gateway.state.next_booking_id:
-        return None
-    return await api.gateway.past_booking(booking_id)
+    return await api.gateway.past_booking(booking_id) if _may_be_past(api, booking_id) else None
 
 
 def _id(booking_id: str) -> int:

@@ -1,7 +1,7 @@
 """Calls of operators, load balancers and tools: health, members, the journal, metrics, the API's own description.
 
-All but the journal are open to everyone who reaches the node, as probes and scrapers carry no token. Health says nothing
-of durability, and waits for nothing.
+All but the journal are open to everyone who reaches the node, as probes and scrapers carry no token. Health waits for
+nothing.
 """
 
 from typing import Any, Final
@@ -13,11 +13,11 @@ from . import access
 from .api import Api
 from .caching import PRIVATE, PUBLISHED, read_answer
 from .call import Answer, Call
-from .gateway import Member
+from .gateway import GoneError, Member
 from .problems import refused
 from .query import lag_ms_of, limit_of, next_link, parse_query, whole_of
 from .render import encode
-from .render_facts import fact_document
+from .wire import invalid_field
 
 JOURNAL_PARAMETERS: Final = ("after_seq", "limit")
 REPLICA_PARAMETERS: Final = ("max_lag",)
@@ -69,11 +69,14 @@ async def get_journal(api: Api, call: Call) -> Answer:
     after_seq, limit = whole_of(parameters, "after_seq", 0), limit_of(parameters)
     await api.catch_up(call)
     seq = api.gateway.durable_seq
-    facts = await api.gateway.facts(after_seq, limit + 1)
+    try:
+        facts = await api.gateway.facts(after_seq, limit + 1)
+    except GoneError as gone:
+        fault = f"is before the oldest position kept; the journal begins with {gone.first_seq} here"
+        raise invalid_field("after_seq", fault) from None
     page = facts[:limit]
-    body = encode([fact_document(each) for each in page])
     links = [next_link(call.path, parameters, after_seq=page[-1]["seq"])] if len(facts) > limit else []
-    return read_answer(call, body, seq, PRIVATE, *links)
+    return read_answer(call, encode(page), seq, PRIVATE, *links)
 
 
 def get_metrics(api: Api, call: Call) -> Answer:

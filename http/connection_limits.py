@@ -44,7 +44,7 @@ class Deadline:
     def __init__(self, loop: asyncio.AbstractEventLoop, on_time: Callable[[], None]) -> None:
         self._loop = loop
         self._on_time = on_time
-        self._at = math.inf
+        self._at = 0.0
         self._fires_at = math.inf
         self._handle: asyncio.TimerHandle | None = None
 
@@ -54,12 +54,8 @@ class Deadline:
         if at < self._fires_at:
             self._arm(at)
 
-    def rest(self) -> None:
-        """Call back no more, until moved again."""
-        self._at = math.inf
-
     def cancel(self) -> None:
-        self._at = self._fires_at = math.inf
+        self._fires_at = math.inf
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -74,8 +70,6 @@ class Deadline:
         self._handle = None
         self._fires_at = math.inf
         if self._loop.time() < self._at:
-            if self._at != math.inf:
-                self._arm(self._at)
-            return
-        self._at = math.inf
-        self._on_time()
+            self._arm(self._at)
+        else:
+            self._on_time()

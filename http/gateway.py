@@ -30,7 +30,21 @@ class Member(msgspec.Struct, rename="camel"):
     address: str
 
 
+class UnavailableError(Exception):
+    """What was asked for cannot be had now; trying again later helps. The text says what, to a person."""
+
+
+class GoneError(Exception):
+    """Facts that are no longer kept were asked for; `first_seq` is the oldest one there is."""
+
+    def __init__(self, first_seq: int) -> None:
+        super().__init__(f"The journal begins with seq {first_seq}.")
+        self.first_seq = first_seq
+
+
 class Gateway(Protocol):
+    """Whatever is awaited here may raise UnavailableError."""
+
     state: State  # to read; may be ahead of what is durable
     hold_ms: int
     payment_provider: str  # "test" or "stripe"
@@ -54,13 +68,21 @@ class Gateway(Protocol):
         """How old what this node shows may be, compared with the primary; 0 on the primary."""
 
     def submit(self, command: Command, key: Idempotency | None, done: Callable[[Reply, bool], None]) -> None:
-        """Decide the command now. `done(reply, replayed)` is called once, now or later, on the event loop, when all
+        """Decide the command now.
+
+        `done(reply, replayed)` is called once, now or later, on the event loop, when all
         that the reply rests on is durable; for payments and refunds, when the provider has had its first word (or has
-        taken too long: the reply is then PaymentUnderway, or a pending RefundReply)."""
+        taken too long: the reply is then PaymentUnderway, or a pending RefundReply).
+        """
+
+    def submit_hot(self, command: Command, key: Idempotency | None, done: Callable[[Reply, bool], None]) -> None:
+        """As `submit`, for commands that ask nothing of a payment provider: bookings."""
 
     def when_durable(self, done: Callable[[int], None]) -> None:
-        """Call `done(seq)`, now or later, when all that `state` shows at this moment is durable. A read renders its
-        answer first and sends it then; `seq` is the position it reflects."""
+        """Call `done(seq)`, now or later, when all that `state` shows at this moment is durable.
+
+        A read renders its answer first and sends it then; `seq` is the position it reflects.
+        """
 
     async def reach(self, seq: int, timeout_seconds: float) -> bool:
         """Wait until `durable_seq` is at least `seq`; False if that takes too long."""
@@ -81,7 +103,10 @@ class Gateway(Protocol):
         """A booking's refunds, oldest first."""
 
     async def facts(self, after_seq: int, limit: int) -> list[dict[str, Any]]:
-        """Durable facts behind `after_seq`, in order: {"seq", "at", "epoch", "type", …the fact's fields}."""
+        """Durable facts behind `after_seq`, in order: {"seq", "at", "epoch", "type", …the fact's fields}, as shown.
+
+        Raises GoneError when the first of them is no longer kept.
+        """
 
     def ticket_codes(self, booking_id: int, quantity: int) -> list[str]:
         """The codes of a booking's tickets: always the same for the same booking."""

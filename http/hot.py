@@ -5,13 +5,14 @@ unusual about a call is left to the plain path.
 """
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Final
 
 from .api import Api
 from .caching import MIN_SEQ_HEADER
+from .call import Answer, Call, Reply
 from .calls_bookings import post_booking, post_payment
 from .calls_events import get_availability
-from .call import Call, Reply
 from .problems import RefusedError
 
 _BEFORE_ID: Final = "/events/"
@@ -20,28 +21,43 @@ _AFTER_ID: Final = "/availability"
 
 def make_hot(api: Api) -> Callable[[Call, Reply], bool]:
     """A function that takes a call, which it answers once by `reply`, now or later, or leaves it and says False."""
+    posted: dict[str, tuple[Callable[..., None], Callable[[int, float], None]]] = {
+        "/booking": (post_booking, api.metrics.route("POST", "/booking")),
+        "/pay": (post_payment, api.metrics.route("POST", "/pay")),
+    }
+    count_availability = api.metrics.route("GET", "/events/{eventId}/availability")
 
     def hot(call: Call, reply: Reply) -> bool:
         path = call.path
+        if call.method == "POST":
+            if path not in posted:
+                return False
+            run, count = posted[path]
+            ids: tuple[str, ...] = ()
+        elif call.method == "GET" and path.endswith(_AFTER_ID) and path.startswith(_BEFORE_ID):
+            ids = (path[len(_BEFORE_ID) : -len(_AFTER_ID)],)
+            if not ids[0].isdigit() or MIN_SEQ_HEADER in call.headers:
+                return False
+            run, count = get_availability, count_availability
+        else:
+            return False
+        counted = _counted(reply, count)
         try:
-            if call.method == "POST":
-                if path == "/booking":
-                    post_booking(api, call, reply)
-                    return True
-                if path == "/pay":
-                    post_payment(api, call, reply)
-                    return True
-                return False
-            if call.method != "GET" or not path.endswith(_AFTER_ID) or not path.startswith(_BEFORE_ID):
-                return False
-            event_id = path[len(_BEFORE_ID) : -len(_AFTER_ID)]
-            if not event_id.isdigit() or MIN_SEQ_HEADER in call.headers:
-                return False
-            get_availability(api, call, reply, event_id)
+            run(api, call, counted, *ids)
         except RefusedError as refusal:
-            reply(api.finish(refusal.answer))
+            counted(api.finish(refusal.answer))
         except Exception:  # noqa: BLE001 - the last resort is here
-            reply(api.internal(call))
+            counted(api.internal(call))
         return True
 
     return hot
+
+
+def _counted(reply: Reply, count: Callable[[int, float], None]) -> Reply:
+    began = perf_counter()
+
+    def counted(answer: Answer) -> None:
+        count(answer.status, perf_counter() - began)
+        reply(answer)
+
+    return counted

@@ -1,32 +1,31 @@
 """The JSON schemas of bodies and answers, for the OpenAPI document.
 
-Owns nothing that the wire types say themselves: schemas are generated from the very types that bodies are decoded into
-and answers are encoded from, so they cannot drift apart. What those types cannot say (a string that is a time, or one of
-a few words) is added here, by the field's name.
+Owns nothing that the wire types say themselves: schemas are generated from the very types that bodies are decoded
+into and answers are encoded from, so they cannot drift apart. What those types cannot say (a string that is a time, or
+one of a few words) is added here, by the field's name.
 """
 
-import re
 from typing import Any, Final, get_args
 
 import msgspec
 from msgspec import UnsetType
 
 from ..engine.codes import Code
+from ..engine.money import EXPONENTS
 from ..engine.status import BOOKING_NAMES, PAYMENT_NAMES, REFUND_NAMES, WAITLIST_NAMES
-from . import gateway, render, render_bookings, render_events, wire_bookings, wire_events
+from . import calls_operations, gateway, render, render_bookings, render_events, wire_bookings, wire_events
+from .error_guide import REQUEST_TIMEOUT
 from .render_events import CANCELLED, ENDED, ON_SALE, SOLD_OUT, UPCOMING
 
 Schema = dict[str, Any]
 
 REF: Final = "#/components/schemas/"
-CONNECTION_CODES: Final = ("request_timeout",)  # the connection layer's own
 
 _TYPES: Final[dict[type, str]] = {
     wire_bookings.BookBody: "NewBooking",
     wire_bookings.PayBody: "NewPayment",
     wire_bookings.RefundBody: "NewRefund",
     wire_bookings.UserBody: "UserDetails",
-    wire_bookings.NoBody: "Nothing",
     wire_events.CreateEventBody: "NewEvent",
     wire_events.TicketTypeBody: "NewTicketType",
     wire_events.ChangeEventBody: "EventChanges",
@@ -50,19 +49,21 @@ _TYPES: Final[dict[type, str]] = {
     render_events.AvailabilityDocument: "Availability",
     render_events.TypeCounts: "TicketTypeCounts",
     gateway.Member: "Member",
+    calls_operations.ClusterDocument: "Cluster",
 }
 REQUESTS: Final = (
-    "NewBooking", "NewPayment", "NewRefund", "UserDetails", "Nothing",
+    "NewBooking", "NewPayment", "NewRefund", "UserDetails",
     "NewEvent", "NewTicketType", "EventChanges", "TicketTypeChanges",
 )  # fmt: skip
 
+_ROLES: Final = ("primary", "standby", "replica")
 _NO_CONTROLS: Final = "[^\\u0000-\\u001f\\u007f-\\u009f]"
 _TEXT: Final[Schema] = {"pattern": f"^{_NO_CONTROLS}*$"}
 _LINES: Final[Schema] = {"pattern": "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$"}
 _NOT_BLANK: Final[Schema] = {"pattern": f"^{_NO_CONTROLS}*[^\\s\\u0000-\\u001f\\u007f-\\u009f]{_NO_CONTROLS}*$"}
 _INSTANT: Final[Schema] = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
+_TIME: Final[Schema] = {"format": "date-time"}
 _MONEY: Final[Schema] = {"pattern": r"^[0-9]{1,15}(\.[0-9]{1,9})?$"}
-_CURRENCY: Final[Schema] = {"pattern": "^[A-Z]{3}$"}
 _ID: Final[Schema] = {"minimum": 1}
 _COUNT: Final[Schema] = {"minimum": 0}
 _WHERE_DECIDED: Final[Schema] = {"description": "in answers to writes: where in the journal it was decided"}
@@ -78,22 +79,22 @@ _BOOKING_STATUS: Final = _one_of(BOOKING_NAMES)
 _SALE_STATUS: Final[Schema] = {"enum": [CANCELLED, ENDED, ON_SALE, SOLD_OUT, UPCOMING]}
 
 _IN_BODIES: Final[dict[str, Schema]] = {
-    **dict.fromkeys(("startsAt", "endsAt", "onSaleAt"), {"format": "date-time"}),
+    **dict.fromkeys(("startsAt", "endsAt", "onSaleAt"), _TIME),
     **dict.fromkeys(("amount", "price"), _MONEY),
     **dict.fromkeys(("userId", "venue", "city", "country", "category", "paymentMethod"), _TEXT),
     **dict.fromkeys(("waitingRoom", "seatMap"), _NOT_YET),
     "name": _NOT_BLANK,
     "description": _LINES,
-    "currency": _CURRENCY,
-    "email": {"pattern": r"^[^@\s]{1,64}@[^@\s]+$", "format": "email"},
-    "webhookUrl": {"pattern": "^https?://", "format": "uri"},
+    "currency": {"enum": sorted(EXPONENTS)},
+    "email": {"pattern": r"^[^@\s\u0000-\u001f\u007f-\u009f]{1,64}@[^@\s\u0000-\u001f\u007f-\u009f]+$"},
+    "webhookUrl": {"pattern": "^https?://"},
 }
 _IN_ANSWERS: Final[dict[str, Schema]] = {
     **dict.fromkeys(("startsAt", "endsAt", "onSaleAt", "expiresAt", "createdAt", "at"), _INSTANT),
     **dict.fromkeys(("amount", "price", "priceFrom", "refundedAmount"), _MONEY),
     **dict.fromkeys(("id", "bookingId", "eventId", "paymentId", "refundId", "quantity", "position", "number"), _ID),
     **dict.fromkeys(("available", "held", "sold", "waiting", "capacity", "expiresInSeconds", "seq"), _COUNT),
-    "currency": _CURRENCY,
+    "currency": {"pattern": "^[A-Z]{3}$"},
     "provider": {"description": '"test" for the built-in test provider, else who takes the money'},
     "waitlist": _one_of(WAITLIST_NAMES),
     "seats": {"description": 'seats such as "section/row/number"; empty where the event has no seat map'},
@@ -136,7 +137,9 @@ _BY_PLACE: Final[dict[str, Schema]] = {
     "EventInList.status": _SALE_STATUS,
     "Availability.status": _SALE_STATUS,
     "User.seq": _WHERE_DECIDED,
-    "Member.role": {"enum": ["primary", "standby", "replica"]},
+    "Member.role": {"enum": list(_ROLES)},
+    "Member.state": {"enum": ["failed", "serving", "starting", "stopping"]},
+    "Cluster.role": {"enum": list(_ROLES)},
 }
 
 PROBLEM: Final[Schema] = {
@@ -147,13 +150,24 @@ PROBLEM: Final[Schema] = {
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string", "description": "what is wrong here, and what to do about it"},
-        "code": {"type": "string", "enum": [*(code.value for code in Code), *CONNECTION_CODES]},
+        "code": {"type": "string", "enum": [*(code.value for code in Code), REQUEST_TIMEOUT]},
         "field": {"type": "string", "description": "the field, parameter or header that is meant"},
         "retryAfterSeconds": {"type": "integer", "minimum": 0},
         "available": {"description": "how much there is, where too much was asked for", "type": ["integer", "string"]},
         "seq": {**_COUNT, "type": "integer", "description": "the position in the journal at which this was found"},
     },
     "required": ["type", "title", "status", "detail", "code"],
+}
+
+HEALTH: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": ["ok", "ready"]},
+        "role": {"type": "string", "enum": list(_ROLES)},
+        "seq": {**_COUNT, "type": "integer", "description": "everything up to here is durable"},
+        "lagMs": {**_COUNT, "type": "integer", "description": "how far it is behind the primary"},
+    },
+    "required": ["status", "role", "seq"],
 }
 
 FACT: Final[Schema] = {
@@ -175,7 +189,7 @@ def schemas() -> dict[str, Schema]:
     assert set(generated) == {kind.__name__ for kind in _TYPES}, "every type that is used has a name here"
     names = {kind.__name__: name for kind, name in _TYPES.items()}
     found = {name: _schema_of(kind, name, _renamed(generated[kind.__name__], names)) for kind, name in _TYPES.items()}
-    return dict(sorted((found | {"Problem": PROBLEM, "Fact": FACT}).items()))
+    return dict(sorted((found | {"Problem": PROBLEM, "Health": HEALTH, "Fact": FACT}).items()))
 
 
 def _schema_of(kind: type, name: str, schema: Schema) -> Schema:
@@ -251,12 +265,3 @@ def _fits(schema: Schema, more: Schema) -> bool:
     if "maxItems" in more:
         return "array" in kinds
     return "string" in kinds if "pattern" in more else True
-
-
-def is_request(name: str) -> bool:
-    return name in REQUESTS
-
-
-def words(name: str) -> str:
-    """A schema's name as words: "BookingInFull" is "booking in full"."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

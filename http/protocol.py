@@ -23,6 +23,7 @@ from aiohttp.http import HttpVersion11, RawRequestMessage
 from ..engine.codes import Code
 from .call import Answer, Call, Reply
 from .connection_limits import ConnectionLimits, Deadline
+from .error_guide import REQUEST_TIMEOUT
 from .framework import FrameworkConnection
 from .problems import problem
 from .request_reader import Awaited, ClientError, Request, RequestReader
@@ -30,7 +31,6 @@ from .response_bytes import CLOSE, CONTINUE, INTERNAL_PROBLEM, KEEP_ALIVE, Respo
 
 Hot = Callable[[Call, Reply], bool]
 
-REQUEST_TIMEOUT: Final = "request_timeout"
 CUT_SECONDS: Final = 0.1  # for a handler to notice that it was cancelled
 
 
@@ -159,6 +159,13 @@ class Connection(FrameworkConnection):
             self._advancing = False
         self._settle()
 
+    def _go_on(self) -> None:
+        """Do as `_advance` does, which is less when there is nothing to take."""
+        if self._reader.unread_bytes:
+            self._advance()
+        else:
+            self._settle()
+
     def _take_requests(self) -> None:
         slots = self._slots
         while self._taking and self._held is None and not self._in_framework and not self._paused:
@@ -182,8 +189,8 @@ class Connection(FrameworkConnection):
     def _offer(self, message: RawRequestMessage, body: bytes) -> bool:
         """Whether `hot` has taken it. An exception in there is ours, and answered in its place."""
         target = message.path
-        if "%" in target or "#" in target or target[0] != "/":
-            path, query = message.url.path, message.url.raw_query_string
+        if "#" in target or target[0] != "/":
+            path, query = message.url.raw_path, message.url.raw_query_string
         else:
             path, _, query = target.partition("?")
         method = message.method
@@ -213,17 +220,22 @@ class Connection(FrameworkConnection):
     # -- sending answers ---------------------------------------------------------------------------------------------
 
     def answer(self, slot: Slot, answer: Answer) -> None:
-        """Put an answer in its place. While requests are being taken, answers leave together at the end of that."""
+        """Put an answer in its place, and send what that completes.
+
+        While requests are being taken, answers leave together at the end of that. Of several that are owed more may be
+        answered in this same turn of the loop, so they leave together after it: one write instead of many.
+        """
         try:
             slot.payload = self._render(answer, slot)
         except Exception:  # noqa: BLE001 - log_exception logs it
             self.log_exception("This answer cannot be sent: %r", answer)
             slot.payload = self._render(INTERNAL_PROBLEM, slot)
-        if not self._advancing and self._slots and self._slots[0] is slot:
-            if self._reader.unread_bytes:
-                self._advance()
-            else:
-                self._settle()
+        if self._advancing or not self._slots or self._slots[0] is not slot:
+            return
+        if len(self._slots) > 1:
+            self._loop.call_soon(self._advance)
+        else:
+            self._go_on()
 
     def _render(self, answer: Answer, slot: Slot) -> bytes:
         connection = KEEP_ALIVE if slot.is_old else b""
@@ -237,11 +249,13 @@ class Connection(FrameworkConnection):
         while slots and (payload := slots[0].payload) is not None:
             ready.append(payload)
             slots.popleft()
-        if ready and self.transport is not None:
-            self.transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
+        if ready and (transport := self.transport) is not None:
+            transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
 
     def _settle(self) -> None:
         """Send what is ready, and do what had to wait for that."""
+        if self.transport is None:
+            return
         self._send_ready()
         if self._held is not None and not self._slots:
             message, body, _ = self._held
@@ -258,7 +272,7 @@ class Connection(FrameworkConnection):
     def served(self, *, keep: bool) -> None:
         self._in_framework = False
         self._taking = self._taking and keep
-        self._advance()
+        self._go_on()
 
     def is_last_answer(self) -> bool:
         return not self._taking
@@ -288,9 +302,7 @@ class Connection(FrameworkConnection):
             return
         limits = self._shared.limits
         reader = self._reader
-        if self._in_framework or self._held is not None:
-            self._deadline.rest()
-        elif reader.awaited is Awaited.REQUEST:
+        if reader.awaited is Awaited.REQUEST:
             self._deadline.move(limits.idle_seconds)
         elif reader.stages != self._stages_seen:
             of_head = reader.awaited is Awaited.REST_OF_HEAD

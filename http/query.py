@@ -25,7 +25,7 @@ LAG_SECONDS_MAX: Final = 10**6
 _WHOLE = re.compile(r"[0-9]{1,19}", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-_SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,20})?", re.ASCII)
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)", re.ASCII)
 
 Parameters = dict[str, str]

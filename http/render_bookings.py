@@ -3,7 +3,7 @@
 Owns their field names and the sentences of the notifications. Renders from records and the state at one moment.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -30,7 +30,7 @@ _ONCE_PAID: Final = COUNTS_AS_SOLD | {REFUND_PENDING, REFUNDED}
 # By kind of notice; what it says is true at the time it tells of.
 _SENTENCES: Final = {
     "held": 'Your tickets for "{event}" are held for you. Pay before the hold lapses to keep them.',
-    "your_turn": 'It is your turn: tickets for "{event}" are now held for you. Pay before the hold lapses to keep them.',
+    "your_turn": 'It is your turn: tickets for "{event}" are held for you. Pay before the hold lapses to keep them.',
     "about_to_lapse": 'Your hold on tickets for "{event}" is about to lapse. Pay now to keep them.',
     "lapsed": 'Your hold or place in line for "{event}" has lapsed.',
     "confirmed": 'Your tickets for "{event}" are paid and confirmed. Enjoy the event!',
@@ -94,14 +94,14 @@ class NoticeDocument(msgspec.Struct, rename="camel"):
 
 
 def booking_document(booking: Booking, gateway: Gateway, now_ms: int) -> BookingDocument:
-    return BookingDocument(*_fields(booking, gateway, now_ms))
+    return BookingDocument(**_fields(booking, gateway, now_ms))
 
 
 def booking_with_refunds_document(
     booking: Booking, refunds: list[Refund], gateway: Gateway, now_ms: int
 ) -> BookingWithRefundsDocument:
     shown = [_refund_document(each) for each in refunds]
-    return BookingWithRefundsDocument(*_fields(booking, gateway, now_ms), refunds=shown)
+    return BookingWithRefundsDocument(**_fields(booking, gateway, now_ms), refunds=shown)
 
 
 def notice_document(notice: Notice, state: State) -> NoticeDocument:
@@ -111,32 +111,32 @@ def notice_document(notice: Notice, state: State) -> NoticeDocument:
     return NoticeDocument(notice.id, notice.kind, notice.event_id, notice.booking_id, at, notice.seq, text)
 
 
-def _fields(booking: Booking, gateway: Gateway, now_ms: int) -> tuple[object, ...]:
-    """A BookingDocument's fields, in order."""
+def _fields(booking: Booking, gateway: Gateway, now_ms: int) -> dict[str, Any]:
+    """A BookingDocument's."""
     sale = gateway.state.sales[booking.event_id]
     type_name, currency = sale.types[booking.ticket_type_id].name, sale.event.currency
     expires_ms = {HELD: booking.expires_ms, PAYING: booking.pinned_ms}.get(booking.status)
     is_waiting, is_paid = booking.status == WAITING, booking.status in COUNTS_AS_SOLD
-    return (
-        booking.id,
-        BOOKING_NAMES[booking.status],
-        booking.user_id,
-        booking.event_id,
-        sale.event.name,
-        type_name,
-        booking.quantity,
-        (),
-        format_minor(booking.amount_minor, currency),
-        currency,
-        format_ms(booking.created_ms),
-        format_ms_or_none(expires_ms),
-        None if expires_ms is None else max(0, (expires_ms - now_ms + 500) // 1000),
-        sale.lines[booking.ticket_type_id].position(booking.line_number) if is_waiting else None,
-        _payment_document(booking, gateway, currency),
-        tickets(gateway, booking.id, booking.quantity, type_name) if is_paid else [],
-        format_minor(booking.refunded_minor, currency),
-        booking.seq,
-    )
+    return {
+        "booking_id": booking.id,
+        "status": BOOKING_NAMES[booking.status],
+        "user_id": booking.user_id,
+        "event_id": booking.event_id,
+        "event_name": sale.event.name,
+        "ticket_type": type_name,
+        "quantity": booking.quantity,
+        "seats": (),
+        "amount": format_minor(booking.amount_minor, currency),
+        "currency": currency,
+        "created_at": format_ms(booking.created_ms),
+        "expires_at": format_ms_or_none(expires_ms),
+        "expires_in_seconds": None if expires_ms is None else max(0, (expires_ms - now_ms + 500) // 1000),
+        "position": sale.lines[booking.ticket_type_id].position(booking.line_number) if is_waiting else None,
+        "payment": _payment_document(booking, gateway, currency),
+        "tickets": tickets(gateway, booking.id, booking.quantity, type_name) if is_paid else [],
+        "refunded_amount": format_minor(booking.refunded_minor, currency),
+        "seq": booking.seq,
+    }
 
 
 def _payment_document(booking: Booking, gateway: Gateway, currency: str) -> PaymentDocument | None:

@@ -1,7 +1,7 @@
 """Events as JSON documents: in lists, in full, and their live counts alone.
 
-Owns an event's public status and field names. Renders from the state (lists, counts) or from an `EventReply` (in full), so
-that what a write answers and what a read shows are one and the same.
+Owns an event's public status and field names. Renders from the state (lists, counts) or from an `EventReply` (in full),
+so that what a write answers and what a read shows are one and the same.
 """
 
 from typing import Final

@@ -13,6 +13,8 @@ and a fault in one request does not swallow the requests before it in the same p
 
 import asyncio
 import enum
+import functools
+import re
 from typing import Any, Final, cast
 
 from aiohttp import StreamReader, hdrs
@@ -27,6 +29,7 @@ from aiohttp.http import (
 )
 from aiohttp.http_parser import HttpPayloadParser, PayloadState
 from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from ..engine.codes import Code
 from .connection_limits import ConnectionLimits
@@ -35,6 +38,7 @@ END_OF_HEAD: Final = b"\r\n\r\n"
 LINE_ENDS: Final = (b"\r", b"\n")
 CHUNKED: Final = -1
 CHUNKED_RAW_FACTOR: Final = 8  # how much larger than its content a chunked body may be: one byte in a chunk takes six
+_AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
 
 # Its head, its body, and whether it is plain: nothing about it asks for more than reading it and answering.
 Request = tuple[RawRequestMessage, bytes, bool]
@@ -115,6 +119,10 @@ class RequestReader:
 
     def next(self) -> Request | None:
         """Return the next whole request, or None when that takes more bytes. Raises ClientError."""
+        if self._position == len(self._buffer):
+            self._buffer = b""
+            self._position = 0
+            return None
         message = self._message
         if message is not None:
             return self._read_body(message)
@@ -122,6 +130,8 @@ class RequestReader:
         if message is None:
             return None
         headers = message.headers
+        if not _is_authority(headers.get(hdrs.HOST, "")):
+            raise _malformed("The Host header is HOST or HOST:PORT.")
         body_bytes = _body_bytes(message)
         expect = headers.get(hdrs.EXPECT)
         plain = expect is None and not message.chunked and not message.upgrade
@@ -150,8 +160,7 @@ class RequestReader:
             while buffer[start : start + 1] in LINE_ENDS:  # RFC 9112 section 2.2 lets a client send empty lines first
                 start += 1
             if start == len(buffer):
-                self._buffer = b""
-                self._position = 0
+                self._position = start
                 return None
         end = self._end_of_head(buffer, start)
         piece = buffer[start:end] if end >= 0 else buffer[start:]
@@ -195,6 +204,8 @@ class RequestReader:
             messages, upgraded, _ = self._parser.feed_data(piece)
         except HttpProcessingError as error:
             raise _malformed(error.message) from None
+        except Exception:  # noqa: BLE001 - some targets, "//[" with an unclosed bracket, trip the URL parser itself
+            raise _malformed("The target of the request cannot be read.") from None
         if upgraded:
             self._parser.set_upgraded(False)  # no other protocol is spoken here
         if len(messages) != complete:  # the parser sees another end of the head than we do: not a moment to guess
@@ -295,6 +306,15 @@ def _body_bytes(message: RawRequestMessage) -> int:
     if not message.chunked or encoding.lower() != "chunked" or message.version != HttpVersion11:
         raise _malformed("Send the body with a Content-Length, or with Transfer-Encoding: chunked over HTTP/1.1.")
     return CHUNKED
+
+
+@functools.lru_cache(maxsize=256)
+def _is_authority(host: str) -> bool:
+    """Whether a Host header names a host and a port, so that whoever makes a URL of it can."""
+    try:
+        return _AUTHORITY.fullmatch(host) is not None and URL.build(scheme="http", authority=host).host != ""
+    except ValueError:
+        return False
 
 
 def _without_expect(message: RawRequestMessage) -> RawRequestMessage:

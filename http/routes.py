@@ -1,13 +1,14 @@
 """Which call answers which method and path; and the plain way in, for whoever has a `Call` and wants an `Answer`.
 
-Owns the table of routes and `handle`. Promises an answer for every call whatever is in it: what the API refuses comes out
-as its problem, what nobody thought of as `internal`. Knows no aiohttp, sockets or streams.
+Owns the table of routes and `handle`. Promises an answer for every call whatever is in it: what the API refuses comes
+out as its problem, what nobody thought of as `internal`. Knows no aiohttp, sockets or streams.
 """
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from time import perf_counter
+from typing import Final, NamedTuple
 
 from ..engine.codes import Code
 from . import calls_bookings as bookings
@@ -17,11 +18,11 @@ from . import calls_users as users
 from .api import Api
 from .caching import PRIVATE
 from .call import Answer, Call
-from .problems import RefusedError, problem
+from .gateway import UnavailableError
+from .problems import RefusedError, problem, refused
 from .query import path_segments
 
 Handler = Callable[..., Answer | Awaitable[Answer]]  # (api, call, *ids in the path)
-Methods = dict[str, Handler]
 
 
 class Route(NamedTuple):
@@ -83,55 +84,65 @@ ROUTES: Final = (
 )
 
 
-def _by_segments() -> dict[int, dict[tuple[str | None, ...], Methods]]:
-    """By number of segments, then by pattern (None: whatever stands there), the handler of each method."""
-    table: dict[int, dict[tuple[str | None, ...], Methods]] = {}
+class _Resource(NamedTuple):
+    """A path and all that can be done there."""
+
+    path: str
+    handlers: dict[str, Handler]  # by method
+
+
+def _by_segments() -> dict[int, dict[tuple[str | None, ...], _Resource]]:
+    """By number of segments, then by pattern (None: whatever stands there)."""
+    table: dict[int, dict[tuple[str | None, ...], _Resource]] = {}
     for method, path, handler in ROUTES:
         pattern = tuple(None if part.startswith("{") else part for part in path.split("/")[1:])
-        table.setdefault(len(pattern), {}).setdefault(pattern, {})[method] = handler
+        table.setdefault(len(pattern), {}).setdefault(pattern, _Resource(path, {})).handlers[method] = handler
     return table
 
 
 _TABLE: Final = _by_segments()
+_METHODS: Final = frozenset(route.method for route in ROUTES) | {"HEAD", "OPTIONS"}
+_OTHER: Final = "other"  # in metrics, what has no route
 
 
 async def handle(api: Api, call: Call) -> Answer:
     """The answer to a call; nothing is raised. `call.path` is as the client sent it, still percent-encoded."""
+    began = perf_counter()
+    path = _OTHER
     try:
-        segments = path_segments(call.path)
-        found = _find(segments)
-        if found is None:
-            return api.finish(problem(Code.NOT_FOUND, "There is nothing at this path; /docs lists what there is."))
-        methods, ids = found
-        handler = methods.get("GET" if call.method == "HEAD" else call.method)
+        resource, ids = _find(call.path)
+        path = resource.path
+        handler = resource.handlers.get("GET" if call.method == "HEAD" else call.method)
         if handler is None:
-            return api.finish(_without_handler(call.method, methods))
-        answer = handler(api, call, *ids)
-        if inspect.isawaitable(answer):
-            answer = await answer
+            answer = _without_handler(call.method, resource)
+        else:
+            made = handler(api, call, *ids)
+            answer = await made if inspect.isawaitable(made) else made
     except RefusedError as refusal:
         answer = refusal.answer
+    except UnavailableError as fault:
+        answer = problem(Code.OVERLOADED, str(fault))
     except Exception:  # noqa: BLE001 - the last resort is here
-        return api.internal(call)
-    return api.finish(answer)
+        answer = api.internal(call)
+    answer = api.finish(answer)
+    method = call.method if call.method in _METHODS else _OTHER
+    api.count(method, path, answer.status, perf_counter() - began)
+    return answer
 
 
-def _find(segments: list[str]) -> tuple[Methods, list[str]] | None:
-    for pattern, methods in _TABLE.get(len(segments), {}).items():
-        ids: list[Any] = []
-        for part, segment in zip(pattern, segments, strict=True):
-            if part is None and segment:
-                ids.append(segment)
-            elif part != segment:
-                break
-        else:
-            return methods, ids
-    return None
+def _find(path: str) -> tuple[_Resource, list[str]]:
+    """The resource at a path, and the ids in it. Raises RefusedError."""
+    segments = path_segments(path)
+    for pattern, resource in _TABLE.get(len(segments), {}).items():
+        ids = [segment for part, segment in zip(pattern, segments, strict=True) if part is None]
+        if all(ids) and all(part in (None, segment) for part, segment in zip(pattern, segments, strict=True)):
+            return resource, ids
+    raise refused(Code.NOT_FOUND, "There is nothing at this path; /docs lists what there is.")
 
 
-def _without_handler(method: str, methods: Methods) -> Answer:
-    allowed = sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
-    allow = ("Allow", ", ".join(allowed))
+def _without_handler(method: str, resource: _Resource) -> Answer:
+    methods = {*resource.handlers, "OPTIONS"} | ({"HEAD"} if "GET" in resource.handlers else set())
+    allow = ("Allow", ", ".join(sorted(methods)))
     if method == "OPTIONS":
         return Answer(204, b"", (allow, ("Cache-Control", PRIVATE)))
     answer = problem(Code.METHOD_NOT_ALLOWED, f"This path takes {allow[1]}.")

@@ -1,8 +1,8 @@
 """Instants between RFC 3339 and milliseconds since 1970 UTC.
 
 Owns both directions. Out: always UTC with milliseconds and a `Z`. In: any offset, with or without a fraction (what is
-finer than a millisecond is cut off); in queries also whole days. Never guesses: an instant without an offset, a day that
-does not exist or a leap second is refused. Touches no clock and no time zone of the machine.
+finer than a millisecond is cut off); in queries also whole days. Never guesses: an instant without an offset, a day
+that does not exist or a leap second is refused. Touches no clock and no time zone of the machine.
 """
 
 import re

@@ -29,7 +29,7 @@ def hot_event(capacity: int) -> State:
 
 
 def holds_a_second(count: int) -> tuple[float, list[f.Fact]]:
-    """decide and apply of one hold after the other; the time of a batch is its first command's."""
+    """Decide and apply of one hold after the other; the time of a batch is its first command's."""
     state = hot_event(count)
     commands = [Book(f"user-{number}", 1, HOLD_MS) for number in range(count)]
     facts: list[f.Fact] = []

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from .figures import Figure, median
-from .generator import request_bytes, run as drive
+from .generator import request_bytes
+from .generator import run as drive
 from .result import Result
 
 CONNECTIONS = 256
@@ -90,7 +91,11 @@ def create_event(port: int) -> None:
         "ticketTypes": [{"name": "Standing", "price": "49.90", "capacity": 10_000_000}],
     }
     made = drive(
-        "127.0.0.1", port, lambda _: request_bytes("POST", "/events", body=orjson.dumps(body)), requests=1, connections=1
+        "127.0.0.1",
+        port,
+        lambda _: request_bytes("POST", "/events", body=orjson.dumps(body)),
+        requests=1,
+        connections=1,
     )
     if made.statuses != {201: 1}:
         raise RuntimeError(f"the event could not be created: {urlsplit(str(made.statuses)).path}")

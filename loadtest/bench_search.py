@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import random
+import resource
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -27,59 +28,54 @@ DAYS = 400
 CALLBACK_SECONDS = 0.0001  # of the busy loop, about that of a handful of bookings
 IMPORT_EVENTS_PER_SECOND = 2_000
 
-ADJECTIVES = (
-    "Golden Silent Electric Midnight Velvet Broken Crystal Wild Lonely Burning Hidden Northern Southern Distant Paper "
-    "Iron Silver Neon Little Grand Holy Hollow Bright Young Old Blue Red Black White Green Lucky Secret Royal Savage"
-).split()
-NOUNS = (
-    "Wolves Rivers Orchestra Machines Parade Hearts Echoes Lanterns Foxes Kings Queens Shadows Mirrors Horses Gardens "
-    "Ravens Tigers Sailors Ghosts Dancers Dreamers Engines Harbours Islands Mountains Oceans Planets Riders Saints Towers"
-).split()
-FORMATS = "Live Tour Concert Night Festival Session Unplugged Matinee Gala Showcase Premiere Reunion Farewell".split()
-CITIES = (
-    "Zürich CH, Malmö SE, Berlin DE, München DE, Köln DE, Hamburg DE, Paris FR, Lyon FR, Nîmes FR, London GB, Dublin IE, "
-    "Madrid ES, Málaga ES, Barcelona ES, Lisboa PT, Porto PT, Roma IT, Milano IT, Wien AT, Graz AT, Praha CZ, Kraków PL, "
-    "Łódź PL, København DK, Århus DK, Oslo NO, Tromsø NO, Stockholm SE, Helsinki FI, Rīga LV, Budapest HU, București RO, "
-    "Αθήνα GR, İstanbul TR, New York US, Chicago US, San Francisco US, Montréal CA, São Paulo BR, Buenos Aires AR, 東京 JP"
-).split(", ")
-CATEGORIES = "rock pop jazz classical opera theatre comedy dance electronic folk metal hip-hop family sport".split()
-VENUES = "Hall Arena Theatre Club Opera Stadium Garden Pavilion Kulturhaus Forum".split()
-PROSE = (
-    "an evening with the band that brings new songs and old favourites to stage for one night only doors open early "
-    "support act to be announced tickets limited seats standing room bar restaurant wheelchair accessible family friendly "
-    "children under twelve free entry merchandise after show special guest strings choir light sound production season "
-    "anniversary album award winning celebrated critics audience world international local young talent dance music story "
-    "laughter tears drama comedy history improvisation classic modern experimental"
-).split()
-SYLLABLES = (
-    "ka lo mi ra ten vor del sha qui na bel dor fin gar hel jo kri lan mor nis ol pra rus sil tor ul ven wex yor"
-)
+ADJECTIVES = """
+    Golden Silent Electric Midnight Velvet Broken Crystal Wild Lonely Burning Hidden Northern Southern Distant Paper
+    Iron Silver Neon Little Grand Holy Hollow Bright Young Old Blue Red Black White Green Lucky Secret Royal Savage"""
+NOUNS = """
+    Wolves Rivers Orchestra Machines Parade Hearts Echoes Lanterns Foxes Kings Queens Shadows Mirrors Horses Gardens
+    Ravens Tigers Sailors Ghosts Dancers Dreamers Engines Harbours Islands Mountains Oceans Planets Riders Saints"""
+FORMATS = "Live Tour Concert Night Festival Session Unplugged Matinee Gala Showcase Premiere Reunion Farewell"
+CITIES = """
+    Zürich CH, Malmö SE, Berlin DE, München DE, Köln DE, Hamburg DE, Paris FR, Lyon FR, Nîmes FR, London GB, Dublin IE,
+    Madrid ES, Málaga ES, Barcelona ES, Lisboa PT, Porto PT, Roma IT, Milano IT, Wien AT, Graz AT, Praha CZ, Kraków PL,
+    Łódź PL, København DK, Århus DK, Oslo NO, Tromsø NO, Stockholm SE, Helsinki FI, Rīga LV, Budapest HU, Brașov RO,
+    Αθήνα GR, İstanbul TR, New York US, Chicago US, San Francisco US, Montréal CA, São Paulo BR, Tandil AR, 東京 JP"""
+CATEGORIES = "rock pop jazz classical opera theatre comedy dance electronic folk metal hip-hop family sport"
+VENUES = "Hall Arena Theatre Club Opera Stadium Garden Pavilion Kulturhaus Forum"
+PROSE = """
+    an evening with the band that brings new songs and old favourites to stage for one night only doors open early
+    support act to be announced tickets limited seats standing room bar restaurant wheelchair accessible family
+    friendly children under twelve free entry merchandise after show special guest strings choir light sound production
+    season anniversary album award winning celebrated critics audience world international local young talent dance
+    music story laughter tears drama comedy history improvisation classic modern experimental"""
+SYLLABLES = "ka lo mi ra ten vor del sha qui na bel dor fin gar hel jo kri lan mor nis ol pra rus sil tor ul ven wex"
 
 
 def sample_documents(count: int, first_id: int = 1) -> list[SearchDocument]:
-    """Events over many cities and dates: artists of common words and of made-up ones, descriptions of 15 to 55 words."""
+    """Events over many cities and dates, by known and made-up artists, with descriptions of 15 to 55 words."""
     chance = random.Random(first_id)
-    syllables = SYLLABLES.split()
+    adjectives, nouns, formats = ADJECTIVES.split(), NOUNS.split(), FORMATS.split()
+    cities = [city.strip().rsplit(" ", 1) for city in CITIES.split(",")]
+    categories, venues, vocabulary, syllables = CATEGORIES.split(), VENUES.split(), PROSE.split(), SYLLABLES.split()
     made_up = ["".join(chance.choices(syllables, k=chance.randint(2, 4))) for _ in range(20_000)]
 
     def document(event_id: int) -> SearchDocument:
         if chance.random() < 0.6:
-            artist = f"{chance.choice(ADJECTIVES)} {chance.choice(NOUNS)}"
+            artist = f"{chance.choice(adjectives)} {chance.choice(nouns)}"
         else:
             artist = f"{chance.choice(made_up).title()} {chance.choice(made_up).title()}"
-        city, country = chance.choice(CITIES).rsplit(" ", 1)
-        prose = chance.choices(PROSE, k=chance.randint(15, 50)) + chance.choices(made_up, k=chance.randint(0, 5))
+        city, country = chance.choice(cities)
+        prose = chance.choices(vocabulary, k=chance.randint(15, 50)) + chance.choices(made_up, k=chance.randint(0, 5))
+        day_ms = FIRST_DAY_MS + chance.randrange(DAYS) * DAY_MS
         return SearchDocument(
             event_id=event_id,
-            name=f"{artist} {chance.choice(FORMATS)}",
-            venue=f"{chance.choice(made_up).title()} {chance.choice(VENUES)}",
+            name=f"{artist} {chance.choice(formats)}",
+            venue=f"{chance.choice(made_up).title()} {chance.choice(venues)}",
             city=city,
             country=country,
-            category=chance.choice(CATEGORIES),
+            category=chance.choice(categories),
             description=" ".join(prose),
-            starts_ms=FIRST_DAY_MS
-            + chance.randrange(DAYS) * DAY_MS
-            + chance.choice((14, 17, 18, 19, 20, 20)) * 3_600_000,
+            starts_ms=day_ms + chance.choice((14, 17, 18, 19, 20, 20)) * 3_600_000,
         )
 
     return [document(event_id) for event_id in range(first_id, first_id + count)]
@@ -130,7 +126,9 @@ class Bench:
         began = time.perf_counter()
         await self.index.start(self.documents, self.seq)
         self.results["build_seconds"] = round(time.perf_counter() - began, 2)
-        print(f"{len(self.documents):,} events indexed in {self.results['build_seconds']} s")
+        self.results["index_process_megabytes"] = resident_megabytes(self.index.process_id)
+        print(f"{len(self.documents):,} events indexed in {self.results['build_seconds']} s", end="; ")
+        print(f"the index process takes {self.results['index_process_megabytes']} MB")
         await self.phase("idle loop", busy=False, searches=False)
         await self.phase("idle loop, searches", busy=False, searches=True)
         await self.phase("busy loop", busy=True, searches=False)
@@ -199,6 +197,12 @@ async def keep_busy(until: float) -> None:
         while time.perf_counter() - began < CALLBACK_SECONDS:
             pass
         await asyncio.sleep(0)
+
+
+def resident_megabytes(process_id: int | None) -> int | None:
+    """Memory of a process, where /proc says it."""
+    pages = Path(f"/proc/{process_id}/statm")
+    return int(pages.read_text().split()[1]) * resource.getpagesize() // 1_000_000 if pages.exists() else None
 
 
 def summary(seconds: list[float]) -> dict[str, float]:

@@ -39,7 +39,7 @@ def run_wrk(
         path = Path(folder, "request.lua")
         path.write_text(script + _REPORT)
         duration = f"{-int(-seconds // 1)}s"
-        ended = subprocess.run(  # noqa: S603 - the program is wrk, the rest are arguments
+        ended = subprocess.run(
             [program, "-t1", f"-c{connections}", f"-d{duration}", "-s", str(path), url],
             capture_output=True,
             text=True,

@@ -17,7 +17,7 @@ from ..engine.table import Changes
 from ..journal.checkpoint import Position
 
 ROWS_WORTH_A_CHECKPOINT = 8_192
-SECONDS_BETWEEN_MAX = 5.0
+SECONDS_BETWEEN_MAX = 30.0
 
 
 class Taken(msgspec.Struct):

@@ -10,7 +10,7 @@ from ..engine.codes import Code
 from ..engine.commands import Command, Idempotency, SettlePayment, SettleRefund
 from ..engine.records import Booking, Notice, Refund
 from ..engine.replies import Done as NothingNew
-from ..engine.replies import PaymentUnderway, Refusal, RefundReply, Reply
+from ..engine.replies import PaymentUnderway, RefundReply, Refusal, Reply
 from ..engine.search import Hits, SearchRequest
 from ..engine.state import State
 from ..engine.status import PAYMENT_STARTED, REFUND_PENDING_AT_PROVIDER
@@ -71,6 +71,10 @@ class NodeGateway:
     @property
     def role(self) -> str:
         return "primary"
+
+    @property
+    def lag_ms(self) -> int:
+        return 0
 
     def submit(self, command: Command, key: Idempotency | None, done: Done) -> None:
         self._loop.submit(command, key, lambda reply, replayed: self._answer(done, reply, replayed))

@@ -74,6 +74,14 @@ class Durable(NamedTuple):
     chain_hash: bytes
 
 
+def _weight(fact: f.Fact) -> int:
+    """No less than the bytes the fact takes in a batch."""
+    kind = type(fact)
+    if kind is f.Keyed:
+        return FACT_WEIGHT + len(fact.reply)  # type: ignore[union-attr]  # it is Keyed
+    return EVENT_WEIGHT if kind is f.EventCreated or kind is f.EventChanged else FACT_WEIGHT
+
+
 class CommandLoop:
     def __init__(
         self,
@@ -161,8 +169,7 @@ class CommandLoop:
                 self._scheduler.call_soon(self._flush)
         for fact in facts:
             apply(state, at_ms, fact)
-            kind = type(fact)
-            staged.weight += EVENT_WEIGHT if kind is f.EventCreated or kind is f.EventChanged else FACT_WEIGHT
+            staged.weight += _weight(fact)
         staged.facts += facts
 
     def _flush(self) -> None:
@@ -178,7 +185,8 @@ class CommandLoop:
     def became_durable(self, seq: int, chain_hash: bytes) -> None:
         """The log's word, on the event loop: everything up to `seq` is safe."""
         batch = self._syncing
-        assert batch is not None and batch.last_seq == seq, "the log and the loop disagree about what was written"
+        assert batch is not None
+        assert batch.last_seq == seq, "the log and the loop disagree about what was written"
         self.durable = Durable(seq, chain_hash)
         self._syncing = None
         self._flush()

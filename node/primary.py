@@ -9,11 +9,11 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 from aiohttp import web
 
-from .. import __version__
 from ..effects.payments import PaymentEffects
 from ..effects.sandbox import SandboxProvider
 from ..engine import facts as f
@@ -69,13 +69,12 @@ class Primary:
         self._failed = failed
         state = started.state
         recovered = started.recovered
-        call = self._loop.call_soon_threadsafe
         self._writer = JournalWriter(
             started.disk,
             recovered,
             epoch=EPOCH,
-            on_durable=lambda seq, chain_hash: call(self._became_durable, seq, chain_hash),
-            on_failure=lambda error: call(failed, error),
+            on_durable=lambda seq, chain_hash: self._call(self._became_durable, seq, chain_hash),
+            on_failure=lambda error: self._call(failed, error),
         )
         self.commands = CommandLoop(
             state,
@@ -88,8 +87,8 @@ class Primary:
         checkpoint_file = options.data / CHECKPOINT_FILE
         self._checkpoint_writer = CheckpointWriter(
             checkpoint_file,
-            on_done=lambda position: call(self._checkpointed, position.seq),
-            on_failure=lambda error: call(failed, error),
+            on_done=lambda position: self._call(self._checkpointed, position.seq),
+            on_failure=lambda error: self._call(failed, error),
         )
         self._checkpointing = Checkpointing(
             state,
@@ -140,7 +139,7 @@ class Primary:
             gateway=self.gateway,
             authenticator=self._authenticator,
             metrics=self.metrics,
-            openapi=lambda: openapi_document(__version__),
+            openapi=lambda: openapi_document(version("onsale")),
             docs_page=docs_page,
         )
         self._runner = make_runner(make_application(api), make_hot(api))
@@ -150,6 +149,13 @@ class Primary:
         host, port = self._runner.addresses[0][:2]
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self.gateway.ready = True
+
+    async def add_events(self, events: list[CreateEvent]) -> None:
+        """Create events as an organiser would, one after the other is durable."""
+        for event in events:
+            added = self._loop.create_future()
+            self.commands.submit(event, None, lambda reply, _replayed, added=added: added.set_result(reply))
+            await added
 
     async def stop(self) -> None:
         """Answer what was taken, then leave everything tidy: what follows starts fast."""
@@ -168,10 +174,14 @@ class Primary:
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Parts finish on their own threads and say so on the loop; look again after each of its turns."""
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - at the very end, for some milliseconds
             await asyncio.sleep(0.005)
 
     # --- what the parts tell each other, on the event loop
+
+    def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """From a part's own thread onto the loop's."""
+        self._loop.call_soon_threadsafe(callback, *arguments)
 
     def _became_durable(self, seq: int, chain_hash: bytes) -> None:
         self._checkpointing.became_durable(seq, chain_hash)
@@ -215,8 +225,3 @@ class Primary:
     def _event_changed(self, seq: int, _at_ms: int, fact: f.Fact) -> None:
         assert isinstance(fact, EVENT_FACTS)
         self._search.update(seq, [document(self.commands.state.sales[fact.event_id])])
-
-    def add_events(self, events: list[CreateEvent]) -> None:
-        """Create events as an organiser would, without one."""
-        for event in events:
-            self.commands.submit(event, None, lambda _reply, _replayed: None)

@@ -104,7 +104,7 @@ async def _serve(options: ServeOptions, authenticator: Authenticator) -> int:
         await primary.stop()
         return _end(ExitCode.ERROR, OSError(f"Cannot listen on {options.host}:{options.port}: {error.strerror}."))
     if options.demo and not state.sales:
-        primary.add_events(sample_events(primary.gateway.now_ms()))
+        await primary.add_events(sample_events(primary.gateway.now_ms()))
     log.info(
         "%s serves %s: %d events, %d bookings in memory, seq %d, started in %.1f s; data in %s",
         options.name,

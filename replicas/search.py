@@ -64,6 +64,11 @@ class SearchIndex:
         """The position in the journal that a search would reflect now."""
         return self._sent_seq if self._unsent else self._handed_seq
 
+    @property
+    def process_id(self) -> int | None:
+        """The process that searches; None while there is none ready."""
+        return self._link.process_id if self._link else None
+
     async def start(self, documents: Iterable[SearchDocument], seq: int) -> None:
         """Build the index from the events as they are at a position; about a second for 100,000.
 
@@ -74,7 +79,7 @@ class SearchIndex:
 
     def update(self, seq: int, documents: Sequence[SearchDocument]) -> None:
         """Everything up to a position is committed; these documents changed or are new. Returns at once."""
-        self._handed_seq = seq
+        self._handed_seq = max(self._handed_seq, seq)
         if documents and not self._closed:
             self._unsent.extend(documents)
             self._handed += len(documents)
@@ -112,11 +117,11 @@ class SearchIndex:
 
     async def close(self) -> None:
         """End the process. Searches under way raise SearchUnavailable."""
-        self._closed = True
+        link, self._link = self._link, None
+        self._end()
         if self._replacing:
             self._replacing.cancel()
             await asyncio.wait([self._replacing])
-        link, self._link = self._link, None
         if link:
             await link.close()
 
@@ -155,7 +160,7 @@ class SearchIndex:
 
     async def _caught_up(self, seq: int) -> Link:
         """The link, once it has been sent everything up to a position, or a second has passed."""
-        if not self._link or self.seq < seq:
+        if not self._closed and (not self._link or self.seq < seq):
             waiter = (seq, next(self._tickets), asyncio.get_running_loop().create_future())
             heapq.heappush(self._waiters, waiter)
             try:
@@ -175,14 +180,24 @@ class SearchIndex:
     def _lost(self) -> None:
         link, self._link = self._link, None
         if link:  # else it was still being opened, and `open` raises
-            log.error("the search process %d has ended; its own log says why", link.process_id)
+            log.error("the search process %s has ended; its own log says why", link.process_id)
             self._replacing = asyncio.get_running_loop().create_task(self._replace(link))
 
     async def _replace(self, lost: Link) -> None:
         await lost.close()
+        if not self._rebuild:
+            self._end()
         while self._rebuild and not self._link:
             await asyncio.sleep(REBUILD_SECONDS)
             try:
                 await self._open(self._rebuild(), self._handed_seq)
             except Exception:
                 log.exception("the search index could not be built anew; it will be tried again")
+
+    def _end(self) -> None:
+        """Nothing will be searched any more: keep no documents, let nobody wait."""
+        self._closed = True
+        self._unsent.clear()
+        self._marks.clear()
+        while self._waiters:
+            heapq.heappop(self._waiters)[2].set_result(None)

@@ -40,6 +40,8 @@ class Link(asyncio.Protocol):
         self._reader: FrameReader[FromProcess] = FrameReader(msgspec.msgpack.Decoder(FromProcess))
         self._numbers = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Found]] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._transport: asyncio.WriteTransport | None = None
         self._ready = False
         self._gone = False
         self._closing = False
@@ -49,11 +51,15 @@ class Link(asyncio.Protocol):
         """Start the process and have it build an index; return when it can be searched.
 
         `documents` is read a little at a time, the loop running in between. Raises SearchUnavailable if the process
-        ends meanwhile.
+        cannot be started or ends meanwhile.
         """
         here, there = socket.socketpair()
         with there:
-            self._process = _start_process(there.fileno())
+            try:
+                self._process = _start_process(there.fileno())
+            except OSError as error:
+                here.close()
+                raise SearchUnavailable(f"the search process could not be started: {error}") from error
         await asyncio.get_running_loop().create_connection(lambda: self, sock=here)
         source = iter(documents)
         while chunk := list(itertools.islice(source, DOCUMENTS_PER_FRAME)):
@@ -66,16 +72,18 @@ class Link(asyncio.Protocol):
     async def close(self) -> None:
         """End the process and wait until it has ended."""
         self._closing = True
-        self._transport.close()
-        await asyncio.to_thread(_reap, self._process)
+        if self._transport:
+            self._transport.close()
+        if self._process:
+            await asyncio.to_thread(_reap, self._process)
 
     @property
-    def process_id(self) -> int:
-        return self._process.pid
+    def process_id(self) -> int | None:
+        return self._process.pid if self._process else None
 
     def send(self, message: ToProcess) -> None:
         """Put a message on its way, whether `writable` or not; after the end of the process it goes nowhere."""
-        if not self._gone:
+        if self._transport and not self._gone:
             self._transport.write(frame(message))
 
     def find(self, request: SearchRequest, after: Position | None) -> asyncio.Future[Found]:
@@ -137,7 +145,7 @@ class Link(asyncio.Protocol):
 def _start_process(descriptor: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "onsale.replicas.search_process", str(descriptor)]
     # In a session of its own, so that Ctrl-C in the node's terminal ends the node, and the node the process.
-    return subprocess.Popen(command, pass_fds=[descriptor], start_new_session=True)  # noqa: S603
+    return subprocess.Popen(command, pass_fds=[descriptor], start_new_session=True)
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

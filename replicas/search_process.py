@@ -20,7 +20,6 @@ from .search_store import SearchDocument, SearchStore
 
 RECEIVE_BYTES = 1_000_000  # taken in at once: documents that share a commit, and the most a search waits behind
 COMMIT_GAP_MS = 20  # between commits while documents keep coming; also how long they may lie uncommitted, unsearched
-NICENESS = 5  # where cores are short, bookings come first
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +110,6 @@ def _answer(store: SearchStore, find: Find) -> Found | Failed:
 
 def main() -> None:
     """Serve the socket whose descriptor is the argument."""
-    os.nice(NICENESS)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         try:

@@ -118,9 +118,7 @@ def test_no_init_file_hides_the_standard_library(folder: str) -> None:
 def test_every_folder_is_packaged() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packaged = set(project["tool"]["setuptools"]["packages"])
-    folders = {
-        "onsale." + ".".join(path.parent.relative_to(ROOT).parts) for path in ALL_SOURCES if path.parent != ROOT
-    }
+    folders = {"onsale." + ".".join(path.parent.relative_to(ROOT).parts) for path in ALL_SOURCES if path.parent != ROOT}
     assert folders | {"onsale"} == packaged
 
 

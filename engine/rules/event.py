@@ -83,7 +83,7 @@ def change_event(state: State, now_ms: int, command: ChangeEvent) -> Decision:
         return refuse(state, Code.INVALID_FIELD, f"{fault.field}: {fault.detail}.", field=fault.field)
     closes_ms = details.starts_ms if details.ends_ms is None else details.ends_ms
     served: list[Promoted | BookingCancelled] = []
-    if command.hold_ms is not None and closes_ms > now_ms:
+    if closes_ms > now_ms:
         served = _serve(sale, types, details, now_ms, command.hold_ms)
     views = _views(sale, types, [(state.bookings.rows[fact.booking_id], type(fact) is Promoted) for fact in served])
     closed = event.closed and closes_ms <= now_ms

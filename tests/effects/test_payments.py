@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+
 from onsale.effects.payments import PaymentEffects
 from onsale.effects.provider import CANCELED, Charge, ProviderUnavailable, RefundOrder, RefundResult
 from onsale.engine.apply import apply

@@ -1,4 +1,5 @@
 import pytest
+
 from onsale.effects.provider import Charge, RefundOrder
 from onsale.effects.sandbox import SandboxProvider
 from onsale.engine.commands import PaymentFailedOutcome, PaymentPendingOutcome, PaymentSucceededOutcome

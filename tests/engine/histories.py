@@ -61,9 +61,7 @@ class History:
     def write(self, data: Path, *, segment_bytes_max: int = 64 * 1024 * 1024) -> None:
         """Into a data folder, as a node that was stopped leaves it."""
         disk = RealDisk(data / "journal")
-        appender = JournalAppender(
-            disk, create_journal(disk, JOURNAL_ID), epoch=1, segment_bytes_max=segment_bytes_max
-        )
+        appender = JournalAppender(disk, create_journal(disk, JOURNAL_ID), epoch=1, segment_bytes_max=segment_bytes_max)
         for _, at_ms, facts in self.batches:
             appender.append(at_ms, len(facts), f.encode(facts))
         appender.close()
@@ -166,7 +164,12 @@ def _random_step(history: History, random: Random, step: int) -> None:
         waitlist = random.choice((1, 2, 0)) if random.random() < 0.3 else c.UNSET
         event_id = random.randint(1, 2)
         history.do(
-            c.ChangeEvent(event_id, waitlist=waitlist, types=(c.TypeChange(name="Standing", capacity=capacity),))
+            c.ChangeEvent(
+                event_id,
+                waitlist=waitlist,
+                types=(c.TypeChange(name="Standing", capacity=capacity),),
+                hold_ms=HOLD_MS,
+            )
         )
     elif action < 0.981:
         history.do(c.CancelEvent(random.randint(3, 4)))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import pytest
 from aiohttp import web
+
 from onsale.http import server as server_module
 from onsale.http.call import Answer, Call, Reply
 from onsale.http.connection_limits import ConnectionLimits
@@ -48,6 +49,7 @@ class Serving:
         self.owed: list[tuple[Call, Reply]] = []
         self.handled: list[str] = []  # paths the application saw
         self.handlers: dict[str, Callable[[web.Request], Any]] = {}
+        self.everything: Callable[[web.Request], Any] | None = None  # for paths without a handler of their own
         self.payload = b""
         self.gate = asyncio.Event()
         app = web.Application(client_max_size=2**30)
@@ -92,7 +94,7 @@ class Serving:
 
     async def _cold(self, request: web.Request) -> Any:
         self.handled.append(request.path)
-        handler = self.handlers.get(request.path)
+        handler = self.handlers.get(request.path, self.everything)
         if handler is not None:
             return await handler(request)
         return web.Response(body=(request.method + request.path).encode() + await request.read())

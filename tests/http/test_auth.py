@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
+
 from onsale.http.auth import ANONYMOUS, LEEWAY_SECONDS, Authenticator, Principal, issue_token
 from onsale.http.auth_keys import KeyFile, KeyNotFoundError, SharedKey, read_or_create_key
 from onsale.http.call import Answer, Call

@@ -1,4 +1,5 @@
 import pytest
+
 from onsale.http.connection_limits import ConnectionLimits, Deadline
 
 
@@ -76,22 +77,15 @@ def test_moving_it_earlier_counts(clock):
     assert calls == [120]
 
 
-def test_at_rest_it_does_not_call_and_can_be_moved_again(clock):
+def test_when_cancelled_it_does_not_call_and_can_be_moved_again(clock):
     calls = []
     deadline = Deadline(clock, lambda: calls.append(clock.now))
     deadline.move(10)
-    deadline.rest()
+    deadline.cancel()
     clock.run_until(150)
     deadline.move(10)
-    clock.run_until(155)
-    deadline.rest()
-    deadline.move(20)
     clock.run_until(300)
-    assert calls == [175]
-    deadline.move(10)
-    deadline.cancel()
-    clock.run_until(400)
-    assert calls == [175]
+    assert calls == [160]
 
 
 def test_limits_are_above_zero():

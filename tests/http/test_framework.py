@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from aiohttp import web
+
 from onsale.tests.http.serving import get, post, problem_of, serving, until
 
 
@@ -111,6 +112,20 @@ async def test_a_handler_need_not_read_the_body():
         server.handlers["/cold/ignore"] = ignore
         client.send(post("/cold/ignore", b"x" * 50_000) + get("/now"))
         assert await client.bodies(2) == ["ignored", "GET/now"]
+
+
+async def test_what_follows_an_answer_that_closes_is_not_served():
+    async def close(_request: web.Request) -> web.Response:
+        response = web.Response(text="last")
+        response.force_close()
+        return response
+
+    async with serving() as server, await server.connect() as client:
+        server.handlers["/cold/close"] = close
+        client.send(get("/cold/close") + get("/now"))
+        assert await client.bodies(1) == ["last"]
+        assert await client.rest() == b""
+        assert server.taken == []
 
 
 async def test_a_handler_reads_the_largest_body_in_pieces():

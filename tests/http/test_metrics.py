@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from onsale.engine.codes import Code
 from onsale.engine.commands import Book, Sweep
 from onsale.engine.replies import Booked, Done, InLine, Refusal
 from onsale.http.metrics import CONTENT_TYPE, ROUTES_MAX, Histogram, Metrics, Reading
-from prometheus_client.parser import text_string_to_metric_families
 
 BOOK = Book("u-1", 1, 300_000)
 BOOKED = Booked(1, 1, "u-1", 1, "standard", 1, 100, "EUR", 0, 300_000)

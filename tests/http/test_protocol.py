@@ -6,6 +6,8 @@ import random
 import time
 
 import pytest
+from aiohttp import web
+
 from onsale.http.call import Answer
 from onsale.tests.http.serving import Client, get, post, problem_of, serving, until
 
@@ -32,7 +34,7 @@ async def test_a_hot_call_is_answered_whole():
     [
         ("/now", "/now", ""),
         ("/now?", "/now", ""),
-        ("/now/a%20b%C3%BC?q=%C3%BC", "/now/a bü", "q=%C3%BC"),
+        ("/now/a%20b%C3%BC?q=%C3%BC", "/now/a%20b%C3%BC", "q=%C3%BC"),
         ("/now?q=1#f", "/now", "q=1"),
         ("http://example.org/now?q=1", "/now", "q=1"),
         ("/now/a?b?c", "/now/a", "b?c"),
@@ -43,6 +45,13 @@ async def test_path_and_query(target, path, query):
         client.send(get(target))
         await client.response()
         assert [(call.path, call.query) for call in server.taken] == [(path, query)]
+
+        async def echo(request: web.Request) -> web.Response:
+            return web.Response(text=f"{request.rel_url.raw_path} {request.rel_url.raw_query_string}")
+
+        server.everything = echo
+        client.send(get(target.replace("/now", "/cold")))
+        assert await client.bodies(1) == [f"{path} {query}".replace("/now", "/cold")]
 
 
 async def test_pipelined_hot_answers_keep_the_order_of_their_requests():
@@ -270,6 +279,7 @@ async def test_what_was_taken_is_answered_before_the_server_stops():
         stopping = asyncio.create_task(server.runner.cleanup())
         assert await idle.rest() == b""
         hot.send(get("/now/too-late"))
+        await asyncio.sleep(0.25)  # longer than what is cut off gets
         for index in range(3):
             server.answer(index)
         one, two = await hot.responses(2)
@@ -288,9 +298,7 @@ async def test_what_was_taken_is_answered_before_the_server_stops():
         for client in (hot, cold, both, idle):
             assert await client.rest() == b""
             client.writer.close()
-        assert [call.path for call in server.taken] == ["/later/1", "/later/2", "/later/3", "/now"] or len(
-            server.taken
-        ) == 4
+        assert sorted(call.path for call in server.taken) == ["/later/1", "/later/2", "/later/3", "/now"]
         with pytest.raises(OSError, match=r"refused|Connect call failed"):
             await Client.connect(server.port)
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from onsale.tests.http.serving import get, post, problem_of, serving, until
 
 BODY_BYTES_MAX = 64 * 1024
@@ -24,6 +25,9 @@ MALFORMED = {
     "space after the version": b"GET /now HTTP/1.1 \r\nHost: a\r\n\r\n",
     "no Host": b"GET /now HTTP/1.1\r\n\r\n",
     "two Hosts": get("/now", "Host: b"),
+    "Host that is none": b"GET /now HTTP/1.1\r\nHost: a/b\r\n\r\n",
+    "Host with a port that is none": b"GET /now HTTP/1.1\r\nHost: a:99999\r\n\r\n",
+    "target that trips the URL parser": b"GET http://[]]@ HTTP/1.1\r\nHost: a\r\n\r\n",
     "bare LF": b"GET /now HTTP/1.1\nHost: a\n\n",
     "bare LF in the headers": b"GET /now HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
     "bare LF at the end": b"GET /now HTTP/1.1\r\nHost: a\r\n\n",
@@ -46,7 +50,7 @@ MALFORMED = {
     "empty length": get("/now", "Content-Length: "),
     "length beyond 64 bits": get("/now", "Content-Length: 99999999999999999999"),
     "unknown transfer encoding": get("/now", "Transfer-Encoding: gzip"),
-    "compressed and chunked": get("/now", "Transfer-Encoding: gzip, chunked"),
+    "compressed and chunked": get("/now", "Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n",
     "chunked twice": get("/now", "Transfer-Encoding: chunked, chunked"),
     "almost chunked": get("/now", "Transfer-Encoding: xchunked"),
     "chunked over HTTP/1.0": get("/now", "Transfer-Encoding: chunked", version="1.0"),

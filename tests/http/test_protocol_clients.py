@@ -7,6 +7,7 @@ import time
 
 import pytest
 from aiohttp import web
+
 from onsale.http.call import Answer
 from onsale.tests.http.serving import get, post, problem_of, serving, until
 
@@ -60,6 +61,27 @@ async def test_a_stream_ends_when_its_reader_leaves():
         await until(lambda: not server.connections)
 
 
+async def test_a_stream_that_pauses_learns_that_its_reader_has_left():
+    async with serving() as server:
+
+        async def stream(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"tick")
+            await server.gate.wait()
+            assert request.transport is None
+            return response
+
+        server.handlers["/cold/stream"] = stream
+        client = await server.connect()
+        client.send(get("/cold/stream"))
+        await client.reader.readuntil(b"tick")
+        client.writer.close()
+        await until(lambda: server.connection.transport is None)
+        server.gate.set()
+        await until(lambda: not server.connections)
+
+
 async def test_a_slow_head_is_cut_off():
     async with serving(head_seconds=0.1) as server, await server.connect() as client:
         client.send(b"GET /now HTTP/1.1\r\n")
@@ -84,11 +106,11 @@ async def test_a_slow_body_is_cut_off_after_what_is_owed_before_it():
 
 
 async def test_each_head_has_its_own_time():
-    async with serving(head_seconds=0.15, idle_seconds=5) as server, await server.connect() as client:
+    async with serving(head_seconds=0.3, idle_seconds=5) as server, await server.connect() as client:
         request = get("/now")
         client.send(request[:9])
         for _ in range(4):
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.11)
             client.send(request[9:] + request[:9])
             assert (await client.response()).status == 200
 
@@ -112,9 +134,9 @@ async def test_an_idle_connection_is_closed_and_a_busy_one_is_not():
 
 
 async def test_requests_keep_a_connection_alive():
-    async with serving(idle_seconds=0.2) as server, await server.connect() as client:
+    async with serving(idle_seconds=0.4) as server, await server.connect() as client:
         for path in ("/now", "/cold", "/now", "/cold", "/now"):
-            await asyncio.sleep(0.08)
+            await asyncio.sleep(0.12)
             client.send(get(path))
             assert (await client.response()).status == 200
 

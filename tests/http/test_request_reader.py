@@ -7,6 +7,7 @@ import pytest
 from aiohttp.base_protocol import BaseProtocol
 from hypothesis import given
 from hypothesis import strategies as st
+
 from onsale.http.connection_limits import ConnectionLimits
 from onsale.http.request_reader import Awaited, ClientError, RequestReader
 from onsale.tests.http.serving import get, post

@@ -1,4 +1,5 @@
 import pytest
+
 from onsale.http import response_bytes
 from onsale.http.call import Answer
 from onsale.http.response_bytes import CLOSE, ResponseRenderer

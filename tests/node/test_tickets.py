@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from onsale.node.tickets import TicketCodes, read_or_create_key
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -26,10 +26,10 @@ class Node:
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
         self.lines: list[str] = []
-        self._listening = threading.Event()
 
-    def start(self) -> "Node":
-        self._listening.clear()
+    def start(self) -> Self:
+        listening = threading.Event()
+        self.url = ""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "onsale", "serve", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.flags],
             stdout=subprocess.PIPE,
@@ -38,26 +38,25 @@ class Node:
             env=os.environ | self.environment,
             cwd=self.data.parent,
         )
-        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
-        if not self._listening.wait(START_SECONDS_MAX) or not self.url:
+        threading.Thread(target=self._read, args=(self.process, listening), daemon=True).start()
+        if not listening.wait(START_SECONDS_MAX) or not self.url:
             code = self.process.poll()
             raise AssertionError(f"the node did not start (exit code {code}):\n" + "\n".join(self.lines))
         return self
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
         assert process.stdout is not None
-        self.url = ""
         for line in process.stdout:
             self.lines.append(line.rstrip())
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
-            if found and not self.url:
+            if found and not listening.is_set():
                 self.url = found.group()
-                self._listening.set()
+                listening.set()
         process.stdout.close()
-        self._listening.set()
+        listening.set()
 
     def kill(self) -> None:
-        """kill -9: no goodbye."""
+        """Kill -9: no goodbye."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
@@ -76,7 +75,7 @@ class Node:
         if self.process is not None and self.process.poll() is None:
             self.kill()
 
-    def __enter__(self) -> "Node":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
@@ -103,7 +102,7 @@ class Client:
             connector=aiohttp.TCPConnector(limit=connections), timeout=aiohttp.ClientTimeout(total=20)
         )
 
-    async def __aenter__(self) -> "Client":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

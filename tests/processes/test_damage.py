@@ -35,7 +35,7 @@ def data(sold: Path, tmp_path: Path) -> Path:
 
 
 def segment(data: Path) -> Path:
-    return sorted((data / "journal").glob("*.segment"))[-1]
+    return max((data / "journal").glob("*.segment"))
 
 
 def exit_code_of_a_start(data: Path) -> tuple[int, str]:
@@ -88,6 +88,8 @@ async def test_a_full_disk_ends_the_process_and_loses_nothing_that_was_answered(
                 maxPerUser=10, ticketTypes=[{"name": "Standing", "price": "10.00", "capacity": 100_000}]
             )
 
+            enough = asyncio.Event()
+
             async def shop(number: int) -> None:
                 for count in range(10_000):
                     body = {"userId": f"u-{number}-{count}", "eventId": event["id"]}
@@ -96,10 +98,11 @@ async def test_a_full_disk_ends_the_process_and_loses_nothing_that_was_answered(
                     if answer is None:
                         return
                     answered.append((key, body, answer))
+                    if len(answered) == 300:
+                        enough.set()
 
             shoppers = [asyncio.create_task(shop(number)) for number in range(30)]
-            while len(answered) < 300:
-                await asyncio.sleep(0.01)
+            await enough.wait()
             limit = segment(data).stat().st_size + 20_000
             assert node.process is not None
             resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (limit, limit))

@@ -1,0 +1,250 @@
+"""The command `onsale`: what it can be asked, and with which flags.
+
+Owns flags, their help and their checks; each command's work is in a module of its own, imported only when it runs, so
+that `--help` and shell completion are quick. Every flag can be given as ONSALE_… in the environment too.
+"""
+
+import math
+import sys
+from pathlib import Path
+
+import click
+
+from .event_commands import events
+from .exit_codes import ExitCode
+from .flags import SETTINGS, InOrder, examples, existing_data_flag, flag, format_flag
+from .options import ServeOptions, default_name, parse_address, parse_name
+from .output import Bars, CommandFailed, failures_told, note, print_json
+
+EXIT_CODES = """\b
+Exit codes: 0 done, 1 error, 2 usage, 3 unreachable, 4 refused as unsafe,
+5 unhealthy, 6 corrupt, 7 fenced, 8 disk."""
+HOLD_SECONDS_MAX = 24 * 3600
+
+
+@click.group(cls=InOrder, context_settings=SETTINGS, epilog=EXIT_CODES)
+@click.version_option(
+    None, "-V", "--version", package_name="onsale", prog_name="onsale", message="%(prog)s %(version)s"
+)
+def main() -> None:
+    """Sell tickets at the moment when everyone wants them.
+
+    Start with `onsale serve --data DIR`; the API's page is then on http://127.0.0.1:8080/docs.
+    """
+
+
+# --- serve
+
+
+def _address(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    try:
+        return None if value is None else parse_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
+    try:
+        return default_name() if value is None else parse_name(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _hold_ms(_context: click.Context, _parameter: click.Parameter, value: float) -> int:
+    if not (math.isfinite(value) and 0 < value <= HOLD_SECONDS_MAX):
+        raise click.BadParameter(f"write a number of seconds above 0, up to {HOLD_SECONDS_MAX} (a day).")
+    return max(round(value * 1000), 1)
+
+
+@main.command(
+    context_settings=SETTINGS,
+    epilog=examples(
+        "onsale serve --data ./data --demo",
+        "onsale serve --data /var/lib/onsale --listen 0.0.0.0:8080 --log-format json",
+        "ONSALE_DATA=./data ONSALE_LISTEN=[::1]:9000 onsale serve",
+    ),
+)
+@flag(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Where everything is kept: journal, checkpoint, keys. Made when it is missing.",
+)
+@flag(
+    "--listen",
+    default="127.0.0.1:8080",
+    callback=_address,
+    metavar="HOST:PORT",
+    help="Where to serve HTTP; port 0 takes any free one.",
+)
+@flag(
+    "--replication", callback=_address, metavar="HOST:PORT", help="Where standbys would connect. Not in this version."
+)
+@flag("--name", callback=_name, metavar="N", help="What lists and logs call this node.  [default: the machine's name]")
+@flag(
+    "--sync-standbys",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="K",
+    help="How many standbys must have a fact before it is answered. Only 0 in this version.",
+)
+@flag(
+    "--hold-seconds",
+    "hold_ms",
+    type=float,
+    default=300.0,
+    callback=_hold_ms,
+    metavar="S",
+    help="How long tickets are held for a user who has not paid.",
+)
+@flag("--demo", is_flag=True, help="Fill an empty node with sample events.")
+@flag(
+    "--log-format",
+    type=click.Choice(["human", "json"]),
+    default="human",
+    help="How the log is written to standard error.",
+)
+def serve(
+    *,
+    data: Path,
+    listen: tuple[str, int],
+    replication: tuple[str, int] | None,
+    name: str,
+    sync_standbys: int,
+    hold_ms: int,
+    demo: bool,
+    log_format: str,
+) -> None:
+    """Run a primary: alone it is the whole product. Ctrl-C stops it cleanly.
+
+    An answer is given only when it is on disk, so whatever stops the node, a start with the same folder has all that
+    was answered. Without authentication it serves this machine alone; `onsale token` turns it on.
+    """
+    if replication is not None:
+        raise click.UsageError("This version has no standbys yet: leave out --replication (ONSALE_REPLICATION).")
+    if sync_standbys:
+        raise click.UsageError(
+            "This version has no standbys yet, so none can be waited for: leave out --sync-standbys "
+            "(ONSALE_SYNC_STANDBYS)."
+        )
+    from .serve import run
+
+    host, port = listen
+    sys.exit(run(ServeOptions(data, host, port, name, hold_ms, demo, log_format)))
+
+
+# --- offline
+
+
+@main.command(
+    context_settings=SETTINGS,
+    epilog=examples("onsale verify --data ./data", "onsale verify --data ./data --format json | jq .faults"),
+)
+@existing_data_flag
+@format_flag
+def verify(*, data: Path, file_format: str) -> None:
+    """Read the whole journal and check every promise in it.
+
+    Bytes and hash chain, order, capacity never exceeded, first come first served, limits, deadlines, money that adds
+    up, idempotency keys applied once; then the state that follows, against the checkpoint. Changes nothing, and needs
+    no node. Exit code 6 and the place when something is wrong.
+    """
+    from . import verify as work
+    from .verify_report import as_json, print_report, verdict
+
+    with failures_told(), Bars() as bars:
+        report = work.verify(data, bars)
+    if file_format == "json":
+        print_json(as_json(report))
+    else:
+        print_report(report)
+    if report.findings:
+        raise CommandFailed(verdict(report), ExitCode.CORRUPT)
+    if file_format == "table":
+        click.echo(verdict(report))
+
+
+@main.command(
+    short_help="Tell the journal's records in words: what happened, and why.",
+    context_settings=SETTINGS,
+    epilog=examples(
+        "onsale inspect --data ./data                 the latest facts",
+        "onsale inspect --data ./data --booking 12    all that happened to a booking, and why",
+        "onsale inspect --data ./data --seq 345       one position (the Onsale-Seq of an answer) and its neighbours",
+    ),
+)
+@existing_data_flag
+@flag("--seq", type=click.IntRange(min=1), metavar="N", help="This position, and what was decided with it.")
+@flag("--booking", type=click.IntRange(min=1), metavar="ID", help="Everything about this booking.")
+@flag("--limit", type=click.IntRange(min=1), default=50, metavar="N", help="How many facts at most.")
+@format_flag
+def inspect(*, data: Path, seq: int | None, booking: int | None, limit: int, file_format: str) -> None:
+    """Tell the journal's records in words: what happened, when, and because of what.
+
+    A request that was refused leaves a record only if it had an Idempotency-Key; the `seq` of any other refusal is the
+    last position it was decided on.
+    """
+    if seq is not None and booking is not None:
+        raise click.UsageError("Give --seq or --booking, not both.")
+    from .inspect import Inspection, NothingFoundError, print_told
+
+    headline = ""
+    with failures_told():
+        inspection = Inspection(data)
+        try:
+            if booking is not None:
+                headline, told = inspection.history(booking)
+                if len(told) > limit:
+                    note(f"{len(told)} facts concern this booking; here are the last {limit}. See --limit.")
+                told = told[-limit:]
+            else:
+                told = inspection.latest(limit) if seq is None else inspection.around(seq, limit)
+        except NothingFoundError as nothing:
+            raise CommandFailed(str(nothing)) from nothing
+        for sentence in inspection.notes:
+            note(sentence)
+        print_told(told, as_json=file_format == "json", headline=headline)
+    if inspection.damage is not None:
+        raise CommandFailed(str(inspection.damage), ExitCode.CORRUPT)
+
+
+main.add_command(events)
+
+
+# --- access
+
+
+@main.command(
+    context_settings=SETTINGS,
+    epilog=examples(
+        "onsale token --role operator --sub me",
+        "onsale token --role user --sub u-1 --hours 1 --data /var/lib/onsale",
+        'curl -H "Authorization: Bearer $(onsale token --role user --sub u-1)" http://127.0.0.1:8080/users/u-1/bookings',
+    ),
+)
+@flag(
+    "--role",
+    type=click.Choice(["user", "service", "organiser", "operator"]),
+    required=True,
+    help="What it allows: acting for the user SUB, for any user, managing events, everything.",
+)
+@flag("--sub", required=True, metavar="S", help="Who it is for: a user's id, or a name of your own.")
+@flag("--hours", type=float, default=24.0, metavar="H", help="How long it is valid.")
+@flag(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data"),
+    metavar="DIR",
+    help="The data folder whose key signs it; ONSALE_JWT_KEY goes before.",
+)
+def token(*, role: str, sub: str, hours: float, data: Path) -> None:
+    """Print an access token.
+
+    The first one makes the folder's key, and with it turns authentication on from the node's next start.
+    """
+    from .token import make_token
+
+    if not (math.isfinite(hours) and hours > 0):
+        raise click.BadParameter("write a number of hours above 0.", param_hint="--hours")
+    click.echo(make_token(data, role, sub, max(round(hours * 3600), 1)))

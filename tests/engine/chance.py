@@ -1,0 +1,198 @@
+"""Commands by chance: one number decides what is asked next, about what there is by now."""
+
+from collections.abc import Callable
+from random import Random
+
+from onsale.engine import commands as c
+from onsale.tests.engine.run import Run
+
+USERS = ("ann", "bob", "cid", "dan", "eve", "fay")
+HOLDS_MS = (5_000, 300_000, 300_000, 1_200_000)
+SECONDS = (*(0, 1, 4, 5, 60, 239, 240, 300, 600, 900, 1_200) * 3, 3_600, 3_600, 86_400)
+SECRETS = ("s1", "s2")
+
+
+class Chance:
+    """`step(number)`: let time pass, do what is due, or ask for something, with or without an idempotency key."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.asked: list[tuple[c.Command, c.Idempotency]] = []
+        self.random = Random(0)
+
+    def step(self, number: int) -> None:
+        run, random = self.run, Random(number)
+        self.random = random
+        makers, weights = zip(*MAKERS.items(), strict=True)
+        (make,) = random.choices(makers, weights)
+        command = make(self)
+        if command is None:
+            return
+        if random.random() < 0.3 and not isinstance(command, c.SettlePayment | c.SettleRefund):
+            key = c.Idempotency(number.to_bytes(16), b"a" * 16)
+            self.asked.append((command, key))
+            run.ask(command, key)
+        else:
+            run.ask(command)
+
+    def wait(self) -> None:
+        if self.random.random() < 0.5:
+            self.run.now_ms += self.random.choice(SECONDS) * 1_000
+        else:
+            next_ms = self.run.model.next_due()
+            if next_ms < self.run.now_ms + 10**8:
+                self.run.now_ms = max(self.run.now_ms, int(next_ms) + self.random.choice((-1, 0, 1)))
+
+    def chores(self) -> None:
+        self.run.do_chores()
+
+    def checkpoint(self) -> None:
+        self.run.checkpoint()
+
+    def again(self) -> None:
+        """The same key once more, perhaps with another request."""
+        if self.asked:
+            command, key = self.random.choice(self.asked[-5:])
+            if self.random.random() < 0.2:
+                key = c.Idempotency(key.digest, b"b" * 16)
+            self.run.ask(command, key)
+
+    def event_id(self) -> int:
+        return self.random.choice((1,) * 20 + (2, 2, 2, 3, 99))
+
+    def latest(self, what: str) -> int:
+        """One of the latest ids, or one that was never given out."""
+        return max(1, self.run.model.next[what] - self.random.choice((1, 1, 1, 2, 2, 3, 4, 5, 6, 0)))
+
+    def live(self, *statuses: str) -> int:
+        """A booking of one of these statuses, if there is one; now and then any other."""
+        found = [number for number, row in self.run.model.bookings.items() if row["status"] in statuses]
+        return self.random.choice(found) if found and self.random.random() < 0.85 else self.latest("booking")
+
+    def whose(self, booking_id: int) -> str:
+        row = self.run.model.bookings.get(booking_id)
+        return "someone" if row is None or self.random.random() < 0.05 else row["user"]
+
+    def book(self) -> c.Command:
+        pick = self.random.choice
+        return c.Book(
+            pick(USERS),
+            self.event_id(),
+            pick(HOLDS_MS),
+            pick((1,) * 8 + ("A",) * 8 + (None, "B", 2, "2", "nowhere")),
+            pick((1, 1, 1, 1, 2, 2, 2, 3, 4, 7)),
+            pick((True,) * 7 + (False,)),
+        )
+
+    def give_up(self) -> c.Command:
+        booking_id = self.live("waiting", "held", "paying")
+        return c.GiveUp(booking_id, self.random.choice(HOLDS_MS), self.random.choice((None, self.whose(booking_id))))
+
+    def pay(self) -> c.Command:
+        pick, model = self.random.choice, self.run.model
+        booking_id = self.live("held", "held", "paying")
+        row = model.bookings.get(booking_id, {"event": 1, "amount": 1000})
+        currency = model.events[row["event"]]["currency"]
+        right = {"EUR": f"{row['amount'] / 100:.2f}", "JPY": f"{row['amount']}"}.get(currency, f"{row['amount']}e-3")
+        amount = pick((right,) * 12 + ("1", "", "x", "-5", "10.001"))
+        named = pick((booking_id, booking_id, None))
+        return c.StartPayment(self.whose(booking_id), row["event"], amount, named, pick((None, "card", "card")))
+
+    def settle_payment(self) -> c.Command | None:
+        payments, random = list(self.run.model.payments), self.random
+        if not payments and random.random() < 0.9:
+            return None
+        payment_id = random.choice(payments) if payments and random.random() < 0.95 else self.latest("payment")
+        outcome = random.choice(
+            (
+                c.PaymentSucceededOutcome("pi_1"),
+                c.PaymentSucceededOutcome(None),
+                c.PaymentPendingOutcome(True, random.choice(SECRETS)),
+                c.PaymentPendingOutcome(False, random.choice(SECRETS)),
+                c.PaymentFailedOutcome("card_declined"),
+            )
+        )
+        return c.SettlePayment(payment_id, outcome, 300_000)
+
+    def refund(self) -> c.Command:
+        pick, booking_id = self.random.choice, self.live("confirmed", "partially_refunded", "partial_refund_pending")
+        user = pick((None, self.whose(booking_id)))
+        return c.StartRefund(booking_id, pick(HOLDS_MS), pick((None, None, "5", "5", "0", "1", "99", "x")), user)
+
+    def settle_refund(self) -> c.Command | None:
+        refunds, random = list(self.run.model.refunds), self.random
+        if not refunds and random.random() < 0.9:
+            return None
+        refund_id = random.choice(refunds) if refunds and random.random() < 0.95 else self.latest("refund")
+        failure = random.choice((None, None, "account closed"))
+        return c.SettleRefund(refund_id, None if failure else "re_1", failure)
+
+    def stock(self) -> c.Command:
+        type_id = self.random.choice((1, 1, 1, 2))
+        change = c.TypeChange(id=type_id, capacity=self.random.randrange(10))
+        return c.ChangeEvent(1, types=(change,), hold_ms=self.random.choice(HOLDS_MS))
+
+    def change(self) -> c.Command:
+        random, now_ms = self.random, self.run.now_ms
+        told = {
+            "starts_ms": now_ms + random.choice((-1_000, 0, 1, 10_000, 10_000_000, 10_000_000)),
+            "ends_ms": random.choice((None, None, now_ms + 1_000, now_ms + 20_000_000)),
+            "on_sale_ms": random.choice((None, None, None, now_ms, now_ms + 1_000, now_ms + 400_000)),
+            "max_per_user": random.randrange(1, 13),
+            "max_holds_per_user": random.choice((None, None, 1, 2)),
+            "waitlist": random.choice((0, 1, 1, 2, 2)),
+            "currency": random.choice(("EUR", "EUR", "JPY", "KWD", "XXX")),
+            "hold_ms": random.choice(HOLDS_MS),
+        }
+        for name in random.sample(sorted(told), random.choice((5, 6, 7, 7, 8))):
+            del told[name]
+        return c.ChangeEvent(self.event_id(), types=self.type_changes(), **told)
+
+    def type_changes(self) -> tuple[c.TypeChange, ...]:
+        pick = self.random.choice
+        return tuple(
+            c.TypeChange(
+                id=pick((None, 1, 2, 3)),
+                name=pick((None, None, "A", "B", "C", "2")),
+                price=pick((None, "10", "0", "25.50", "x", "7")),
+                capacity=pick((None, None, 0, 2, 5, 9)),
+            )
+            for _ in range(pick((0, 0, 0, 1, 1, 2, 2)))
+        )
+
+    def cancel(self) -> c.Command:
+        return c.CancelEvent(self.event_id())
+
+    def create(self) -> c.Command:
+        pick, now_ms = self.random.choice, self.run.now_ms
+        return c.CreateEvent(
+            "again",
+            now_ms + pick((-1, 0, 1_000, 4_000_000)),
+            pick(((c.TypeSpec("A", "10", 4), c.TypeSpec("2", "0", 3)), (c.TypeSpec("A", "10.001", 4),), ())),
+            on_sale_ms=pick((None, None, now_ms, now_ms + 60_000)),
+            waitlist=pick((0, 1, 2)),
+            currency=pick(("EUR", "JPY", "XXX")),
+            max_holds_per_user=pick((None, 1)),
+        )
+
+    def save_user(self) -> c.Command:
+        return c.SaveUser(self.random.choice(USERS), self.random.choice((None, "A name")))
+
+
+MAKERS: dict[Callable[[Chance], c.Command | None], float] = {
+    Chance.book: 30,
+    Chance.wait: 14,
+    Chance.chores: 6,
+    Chance.checkpoint: 2,
+    Chance.again: 3,
+    Chance.give_up: 6,
+    Chance.pay: 14,
+    Chance.settle_payment: 14,
+    Chance.refund: 6,
+    Chance.settle_refund: 5,
+    Chance.stock: 5,
+    Chance.change: 3,
+    Chance.cancel: 0.4,
+    Chance.create: 0.7,
+    Chance.save_user: 1,
+}

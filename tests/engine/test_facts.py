@@ -1,0 +1,110 @@
+"""A fact is written once and read for ever: its bytes are fixed here, so that a change of format is noticed."""
+
+import msgspec
+import pytest
+
+from onsale.engine import facts as f
+
+DETAILS = f.EventDetails(
+    "Night", 1_800_000_000_000, None, "Hall", "Rome", "IT", "music", "Loud", "EUR", 1_700_000_000_000, 10, None, 1
+)
+TYPES = (f.TypeDetails(3, "Seat", 4990, 100),)
+KEY, PRINT = b"k" * 16, b"f" * 16
+
+# Never change a line: there are journals that hold it. A new field goes to the end of its fact, and gets a new line.
+WRITTEN = [
+    (
+        f.EventCreated(2, DETAILS, TYPES),
+        (
+            "919401029da54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
+            "52cf0000018bcfe568000ac001919403a453656174cd137e64"
+        ),
+    ),
+    (
+        f.EventChanged(2, DETAILS, TYPES),
+        (
+            "919402029da54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
+            "52cf0000018bcfe568000ac001919403a453656174cd137e64"
+        ),
+    ),
+    (f.EventCancelled(2), "91920302"),
+    (f.SaleClosed(2), "91920402"),
+    (f.Held(7, "ann", 2, 3, 2, 9980, 1700000300000), "91980a07a3616e6e020302cd26fccf0000018bcfe9fbe0"),
+    (f.Waited(7, "ann", 2, 3, 2, 9980), "91970b07a3616e6e020302cd26fc"),
+    (f.Promoted(7, 1700000300000), "91930c07cf0000018bcfe9fbe0"),
+    (f.LapseWarned(7), "91920d07"),
+    (f.Lapsed(7), "91920e07"),
+    (f.BookingCancelled(7, "given_up"), "91930f07a8676976656e5f7570"),
+    (f.Retired((7, 8)), "919210920708"),
+    (
+        f.PaymentStarted(5, 7, 9980, "card", 1700000900000, KEY, PRINT),
+        (
+            "9198140507cd26fca463617264cf0000018bcff323a0c4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6bc410666666666666"
+            "66666666666666666666"
+        ),
+    ),
+    (f.PaymentPending(5, True, "secret", "pi_1"), "91951505c3a6736563726574a470695f31"),
+    (f.PaymentSucceeded(5, "pi_1", True), "91941605a470695f31c3"),
+    (f.PaymentFailed(5, "card_declined", "No."), "91941705ad636172645f6465636c696e6564a34e6f2e"),
+    (f.PaymentAbandoned(5, "superseded"), "91931805aa73757065727365646564"),
+    (
+        f.RefundStarted(6, 7, 9980, True, "surplus", KEY, PRINT, 5, "pi_1"),
+        (
+            "919a1e0607cd26fcc3a7737572706c7573c4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6bc4106666666666666666666666"
+            "666666666605a470695f31"
+        ),
+    ),
+    (f.RefundSucceeded(6, "re_1"), "91931f06a472655f31"),
+    (f.RefundFailed(6, "closed"), "91932006a6636c6f736564"),
+    (
+        f.UserSaved("ann", "Ann", "ann@example.org", "https://example.org/hook"),
+        ("919528a3616e6ea3416e6eaf616e6e406578616d706c652e6f7267b868747470733a2f2f6578616d706c652e6f72672f686f6f6b"),
+    ),
+    (
+        f.Keyed(KEY, PRINT, b"reply"),
+        "919432c4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6bc41066666666666666666666666666666666c4057265706c79",
+    ),
+]
+
+# Facts as a version wrote them that did not know the last fields yet.
+WRITTEN_BEFORE = [
+    (f.PaymentStarted(5, 7, 9980, None, 1_700_000_900_000), [20, 5, 7, 9980, None, 1_700_000_900_000]),
+    (f.PaymentSucceeded(5, None), [22, 5, None]),
+    (f.PaymentFailed(5, "card_declined"), [23, 5, "card_declined"]),
+    (f.RefundStarted(6, 7, 9980, False, "requested"), [30, 6, 7, 9980, False, "requested"]),
+]
+
+
+@pytest.mark.parametrize(("fact", "written"), WRITTEN, ids=lambda value: type(value).__name__)
+def test_a_fact_is_written_as_ever(fact, written):
+    assert f.encode([fact]).hex() == written
+
+
+@pytest.mark.parametrize(("fact", "written"), WRITTEN, ids=lambda value: type(value).__name__)
+def test_what_was_written_is_read_again(fact, written):
+    assert f.decode(bytes.fromhex(written)) == [fact]
+
+
+@pytest.mark.parametrize(("fact", "fields"), WRITTEN_BEFORE, ids=lambda value: type(value).__name__)
+def test_a_fact_written_before_its_last_fields_were_known_is_read(fact, fields):
+    assert f.decode(msgspec.msgpack.encode([fields])) == [fact]
+
+
+def test_every_fact_has_its_bytes_here():
+    assert {type(fact) for fact, _ in WRITTEN} == set(f.Fact.__args__)
+
+
+def test_no_number_stands_for_two_facts():
+    numbers = [kind.__struct_config__.tag for kind in f.Fact.__args__]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_facts_of_a_batch_are_read_in_their_order():
+    facts = [fact for fact, _ in WRITTEN]
+    assert f.decode(f.encode(facts)) == facts
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xc1", b"\x91\x92\x63\x01", b"\x91\x92\x0e\xa1a", b"\x91\x91\x0e"])
+def test_what_no_version_wrote_is_refused(payload):
+    with pytest.raises((msgspec.DecodeError, msgspec.ValidationError)):
+        f.decode(payload)

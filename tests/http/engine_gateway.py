@@ -1,0 +1,206 @@
+"""A node in miniature for the API's tests: the real engine behind the `Gateway` port, without disk, network or clock.
+
+Owns the order of things a real node must keep too: decide at once, tell when durable. Time stands still unless a test
+moves it (`clock_ms`); what is decided is durable at once unless a test holds it back (`hold_back`, `let_go`). The
+payment provider answers at once, as the built-in test provider does, or not before `settle` when `provider_is_slow`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from onsale.engine.apply import apply
+from onsale.engine.commands import (
+    Command,
+    Idempotency,
+    PaymentFailedOutcome,
+    PaymentOutcome,
+    PaymentPendingOutcome,
+    PaymentSucceededOutcome,
+    SettlePayment,
+    SettleRefund,
+    StartPayment,
+)
+from onsale.engine.decide import decide
+from onsale.engine.records import Booking, Notice, Refund
+from onsale.engine.replies import PaymentUnderway, RefundReply, Reply
+from onsale.engine.rules.chores import due
+from onsale.engine.search import Hits, SearchRequest
+from onsale.engine.state import State
+from onsale.engine.status import REFUND_PENDING_AT_PROVIDER
+from onsale.http.gateway import GoneError, Member, UnavailableError
+
+START_MS = 1_795_341_600_000  # 2026-11-22T10:00:00Z
+
+Done = Callable[[Reply, bool], None]
+
+
+class EngineGateway:
+    def __init__(self) -> None:
+        self.state = State()
+        self.clock_ms = START_MS
+        self.hold_ms = 300_000
+        self.payment_provider = "test"
+        self.role = "primary"
+        self.ready = True
+        self.lag_ms = 0
+        self.provider_is_slow = False
+        self.index_lag = 0  # positions the search index is behind
+        self.first_seq = 1  # the oldest fact kept
+        self.is_busy = False  # whatever is awaited cannot be had
+        self.past: dict[int, Booking] = {}
+        self.commands: list[Command] = []  # all that were submitted
+        self._refunds: dict[int, Refund] = {}
+        self._notices: list[Notice] = []
+        self._facts: list[dict[str, Any]] = []
+        self._durable_seq = 0
+        self._held_back = False
+        self._untold: list[tuple[int, Callable[[], None]]] = []
+
+    # -- what a test does ---------------------------------------------------------------------------------------------
+
+    def hold_back(self) -> None:
+        """Nothing becomes durable from now on."""
+        self._held_back = True
+
+    def let_go(self) -> None:
+        self._held_back = False
+        self._make_durable()
+
+    def pass_time(self, ms: int) -> None:
+        """Moves the clock, and does what has become due."""
+        self.clock_ms += ms
+        while chores := due(self.state, self.clock_ms, self.hold_ms, 100):
+            for chore in chores:
+                self._decide(chore, None)
+        self._make_durable()
+
+    def settle(self, payment_id: int, outcome: PaymentOutcome) -> None:
+        """The provider says something."""
+        self._decide(SettlePayment(payment_id, outcome, self.hold_ms), None)
+        self._make_durable()
+
+    # -- the port -----------------------------------------------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        return self.clock_ms
+
+    @property
+    def durable_seq(self) -> int:
+        return self._durable_seq
+
+    def submit(self, command: Command, key: Idempotency | None, done: Done) -> None:
+        self.commands.append(command)
+        reply, replayed = self._decide(command, key)
+        if not replayed and not self.provider_is_slow:
+            reply = self._ask_provider(command, reply)
+        self._when(self.state.seq, lambda: done(reply, replayed))
+
+    submit_hot = submit
+
+    def when_durable(self, done: Callable[[int], None]) -> None:
+        seq = self.state.seq
+        self._when(seq, lambda: done(seq))
+
+    async def reach(self, seq: int, timeout_seconds: float) -> bool:
+        reached = asyncio.Event()
+        self._untold.append((seq, reached.set))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await reached.wait()
+        return self._durable_seq >= seq
+
+    async def search(self, request: SearchRequest) -> Hits:
+        """Substrings, in the order of ids: how events are matched is the index's affair, not the API's."""
+        self._check_not_busy()
+        first = int(request.cursor or "0")
+        found = [event_id for event_id in sorted(self.state.events.rows) if self._matches(event_id, request)]
+        page = found[first : first + request.limit]
+        more = len(found) > first + request.limit
+        return Hits(page, str(first + request.limit) if more else None, self._durable_seq - self.index_lag)
+
+    async def past_booking(self, booking_id: int) -> Booking | None:
+        self._check_not_busy()
+        return self.past.get(booking_id)
+
+    async def bookings_of(self, user_id: str, before_id: int, limit: int) -> list[Booking]:
+        known = (self.past | self.state.bookings.rows).values()
+        theirs = [each for each in known if each.user_id == user_id and each.id < before_id]
+        return sorted(theirs, key=lambda each: -each.id)[:limit]
+
+    async def notices_of(self, user_id: str, before_id: int, limit: int) -> list[Notice]:
+        notices = reversed(self.state.notices)
+        return [each for each in notices if each.user_id == user_id and each.id < before_id][:limit]
+
+    async def refunds_of(self, booking_id: int) -> list[Refund]:
+        known = self._refunds | self.state.refunds.rows
+        return [known[each] for each in sorted(known) if known[each].booking_id == booking_id]
+
+    async def facts(self, after_seq: int, limit: int) -> list[dict[str, Any]]:
+        if after_seq + 1 < self.first_seq:
+            raise GoneError(self.first_seq)
+        return [each for each in self._facts if after_seq < each["seq"] <= self._durable_seq][:limit]
+
+    def ticket_codes(self, booking_id: int, quantity: int) -> list[str]:
+        return [f"CODE-{booking_id}-{number}" for number in range(1, quantity + 1)]
+
+    def members(self) -> list[Member]:
+        seq = self._durable_seq
+        return [Member("one", self.role, "serving", 1, seq, self.state.seq, seq, self.lag_ms, "127.0.0.1:8080")]
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _decide(self, command: Command, key: Idempotency | None) -> tuple[Reply, bool]:
+        facts, reply, replayed = decide(self.state, self.clock_ms, command, key)
+        for fact in facts:
+            self._refunds |= self.state.refunds.rows
+            before = dict(self.state.bookings.rows)
+            apply(self.state, self.clock_ms, fact)
+            self.past |= {each: before[each] for each in before.keys() - self.state.bookings.rows.keys()}
+            self._facts.append({"seq": self.state.seq, "epoch": 1, "type": type(fact).__name__})
+        return reply, replayed
+
+    def _ask_provider(self, command: Command, reply: Reply) -> Reply:
+        if isinstance(command, StartPayment) and isinstance(reply, PaymentUnderway) and not reply.client_secret:
+            outcome = _outcome(command.method, reply.payment_id)
+            return self._decide(SettlePayment(reply.payment_id, outcome, self.hold_ms), None)[0]
+        if isinstance(reply, RefundReply) and reply.status == REFUND_PENDING_AT_PROVIDER:
+            return self._decide(SettleRefund(reply.refund_id, f"re_{reply.refund_id}"), None)[0]
+        return reply
+
+    def _check_not_busy(self) -> None:
+        if self.is_busy:
+            raise UnavailableError("There is too much to do; try again in a second.")
+
+    def _when(self, seq: int, tell: Callable[[], None]) -> None:
+        self._untold.append((seq, tell))
+        self._make_durable()
+
+    def _make_durable(self) -> None:
+        if not self._held_back:
+            self._durable_seq = self.state.seq
+        told = [each for each in self._untold if each[0] <= self._durable_seq]
+        self._untold = [each for each in self._untold if each[0] > self._durable_seq]
+        for _, tell in told:
+            tell()
+
+    def _matches(self, event_id: int, request: SearchRequest) -> bool:
+        event = self.state.events.rows[event_id]
+        return (
+            request.search.lower() in f"{event.name} {event.city} {event.venue} {event.description}".lower()
+            and request.name.lower() in event.name.lower()
+            and request.city.lower() in ("", event.city.lower())
+            and request.category.lower() in ("", event.category.lower())
+            and (request.start_ms is None or event.starts_ms >= request.start_ms)
+            and (request.end_ms is None or event.starts_ms <= request.end_ms)
+        )
+
+
+def _outcome(method: str | None, payment_id: int) -> PaymentOutcome:
+    """Stripe's test cards."""
+    if method == "pm_card_chargeDeclined":
+        return PaymentFailedOutcome("card_declined", "Your card was declined.")
+    if method == "pm_card_authenticationRequired":
+        return PaymentPendingOutcome(requires_action=True, client_secret=f"secret_{payment_id}")
+    return PaymentSucceededOutcome(f"pi_{payment_id}")
