@@ -127,7 +127,8 @@ class PaymentPending(msgspec.Struct, array_like=True, gc=False, frozen=True, tag
 
 class PaymentSucceeded(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=22):
     """The booking is confirmed (one that had lapsed has taken free stock again). `surplus`: there was nothing to
-    confirm any more, so the money goes back by the RefundStarted that follows."""
+    confirm any more, so the money goes back by the RefundStarted that follows.
+    """
 
     payment_id: int
     provider_reference: str | None
@@ -149,7 +150,8 @@ class PaymentAbandoned(msgspec.Struct, array_like=True, gc=False, frozen=True, t
 
 class RefundStarted(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=30):
     """`full`: nothing stays paid, and the tickets are back on sale. `reason`: requested, event_cancelled, surplus.
-    `surplus_payment_id`: gives back that payment, which confirmed nothing, rather than the booking's own."""
+    `surplus_payment_id`: gives back that payment, which confirmed nothing, rather than the booking's own.
+    """
 
     refund_id: int
     booking_id: int

@@ -78,7 +78,8 @@ class Line:
     def takers(self, available: int, capacity: int, limit: int, *, strict: bool, without: int = 0) -> list[int]:
         """Booking ids that `available` tickets go to, in order: groups whole, the head first; without `strict`
         those who fit pass a group that does not. Left out are groups larger than `capacity`, who can never be served,
-        and the number `without`, who is just leaving."""
+        and the number `without`, who is just leaving.
+        """
         heads = [
             (queue[0], quantity, self._live(queue)) for quantity, queue in self._queues.items() if quantity <= capacity
         ]

@@ -7,7 +7,7 @@ them, for a million bookings must fit. Never looks at a fact, and reads nothing 
 from collections import deque
 from collections.abc import Iterable
 
-from .apply import _track_promotable, _track_sweep
+from .changes.shared import track_promotable, track_sweep
 from .records import Booking, Event, Key, Payment, Refund, TicketType, User
 from .state import Sale, State, deadline_of, state_hash
 from .status import COUNTS_AS_SOLD, COUNTS_FOR_USER, EXPIRED, WAITING
@@ -101,8 +101,10 @@ def _derive(state: State) -> None:
         if not sale.event.closed:
             state.closings.add(sale.closes_ms, event_id)
     waiting: list[Booking] = []
+    counts = state.status_counts
     for booking_id, booking in state.bookings.rows.items():
         status = booking.status
+        counts[status] += 1
         if status in COUNTS_FOR_USER:
             sales[booking.event_id].claim(booking)
             if status in COUNTS_AS_SOLD:  # by far the most; nothing happens to them by itself
@@ -120,8 +122,8 @@ def _derive(state: State) -> None:
         sales[booking.event_id].lines[ticket_type.id].join(booking.line_number, booking.id, booking.quantity)
     for sale in sales.values():
         for ticket_type in sale.types.values():
-            _track_promotable(state, sale, ticket_type)
-        _track_sweep(state, sale)
+            track_promotable(state, sale, ticket_type)
+        track_sweep(state, sale)
     state.key_order = deque(state.keys.rows.values())
 
 

@@ -12,6 +12,7 @@ from .limits import ENDED_KEPT_MS, WARN_BEFORE_MS_MAX
 from .line import Line
 from .records import Booking, Event, Key, Notice, Payment, Refund, TicketType, User
 from .status import (
+    BOOKING_NAMES,
     CANCELLED,
     EXPIRED,
     HELD,
@@ -131,6 +132,7 @@ class State:
         "refunds",
         "sales",
         "seq",
+        "status_counts",
         "sweeping",
         "ticket_types",
         "users",
@@ -160,6 +162,7 @@ class State:
         # the rows of `keys`, oldest first; one that was used anew since is not in the table any more
         self.key_order: deque[Key] = deque()
         self.promotable: dict[int, None] = {}  # ticket types whose line can be served further
+        self.status_counts: dict[int, int] = dict.fromkeys(BOOKING_NAMES, 0)  # of the bookings in memory
         self.sweeping: dict[int, None] = {}  # events with bookings that must be ended
 
     @property

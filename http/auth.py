@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
 
 import jwt
 import msgspec
@@ -139,6 +140,9 @@ class Authenticator:
         """Who is calling, or the 401 to answer with."""
         header = call.headers.get(hdrs.AUTHORIZATION)
         if header is None:
+            origin = call.headers.get(hdrs.ORIGIN)
+            if origin is not None and self.is_open and not _is_local(origin):
+                return problem(Code.FORBIDDEN, _FOREIGN_ORIGIN)
             return self._without_token
         known = self._verified.get(header)
         if known is not None and self._clock() < known[1]:
@@ -220,6 +224,26 @@ def issue_token(
     if issuer is not None:
         claims["iss"] = issuer
     return jwt.encode(claims, SharedKey(key).key, HS256)
+
+
+_FOREIGN_ORIGIN = (
+    "A page of another site cannot act here while no authentication is configured. If this is your page, turn it on "
+    "(`onsale token`), and let the page send a token."
+)
+
+
+def _is_local(origin: str) -> bool:
+    """Whether a page comes from this machine. Any page a person visits could otherwise act as an operator of a node
+    that asks nobody who they are: browsers send a plain POST anywhere, and say where the page is from.
+    """
+    try:
+        host = urlsplit(origin).hostname or ""
+    except ValueError:
+        return False
+    return host in _LOCAL_NAMES or (host.startswith("127.") and host.replace(".", "").isdigit())
+
+
+_LOCAL_NAMES = frozenset({"localhost", "::1"})
 
 
 def _why(fault: Exception) -> str:

@@ -43,16 +43,17 @@ class Archive:
         self._closed = False
 
     async def booking(self, booking_id: int) -> Booking | None:
-        return await self._one("bookings", booking_id)
+        found: list[Booking] = await self._read(LIVE["bookings"], _BOOKING, booking_id, booking_id)
+        return found[0] if found else None
 
     async def payment(self, payment_id: int) -> Payment | None:
-        return await self._one("payments", payment_id)
+        found: list[Payment] = await self._read(LIVE["payments"], _PAYMENT, payment_id, payment_id)
+        return found[0] if found else None
 
     async def bookings_of(self, user_id: str, before_id: int | None = None, limit: int = 20) -> list[Booking]:
         """The user's bookings below `before_id`, newest first, at most `limit`."""
         below = _ID_MAX if before_id is None else before_id
-        sql = _either("bookings", "user_id = ? AND id < ?") + " ORDER BY id DESC LIMIT ?"
-        return await self._read(LIVE["bookings"], sql, user_id, below, user_id, below, limit)
+        return await self._read(LIVE["bookings"], _BOOKINGS_OF, user_id, below, user_id, below, limit)
 
     async def notices_of(self, user_id: str, before_id: int | None = None, limit: int = 20) -> list[Notice]:
         """The user's notices below `before_id`, newest first, at most `limit`."""
@@ -61,8 +62,7 @@ class Archive:
 
     async def refunds_of(self, booking_id: int) -> list[Refund]:
         """The booking's refunds, oldest first."""
-        sql = _either("refunds", "booking_id = ?") + " ORDER BY id"
-        return await self._read(LIVE["refunds"], sql, booking_id, booking_id)
+        return await self._read(LIVE["refunds"], _REFUNDS_OF, booking_id, booking_id)
 
     async def close(self) -> None:
         """Wait for the reads that are under way, and let go of the database."""
@@ -81,10 +81,6 @@ class Archive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    async def _one(self, name: str, row_id: int) -> Any:
-        found = await self._read(LIVE[name], _either(name, "id = ?"), row_id, row_id)
-        return found[0] if found else None
 
     async def _read(self, table: TableLayout, sql: str, *parameters: int | str) -> list[Any]:
         if self._waiting >= self._waiting_max:
@@ -139,6 +135,10 @@ def _either(name: str, condition: str) -> str:
     )
 
 
+_BOOKING = _either("bookings", "id = ?")
+_PAYMENT = _either("payments", "id = ?")
+_BOOKINGS_OF = _either("bookings", "user_id = ? AND id < ?") + " ORDER BY id DESC LIMIT ?"
+_REFUNDS_OF = _either("refunds", "booking_id = ?") + " ORDER BY id"
 _NOTICES_OF = (
     f"SELECT {NOTIFICATIONS.names} FROM {NOTIFICATIONS.name} "  # noqa: S608 - no input
     "WHERE user_id = ? AND id < ? ORDER BY id DESC LIMIT ?"

@@ -176,7 +176,7 @@ def reading(path: Path) -> Iterator[None]:
     are."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # its messages quote names, which may be damaged
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         raise (_failed if code in _SYSTEM_IS_TO_BLAME else corrupt)(path, error) from error
 
@@ -185,6 +185,8 @@ def reading(path: Path) -> Iterator[None]:
 def writing(path: Path) -> Iterator[None]:
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise corrupt(path, error) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         raise (corrupt if code in _BYTES_ARE_TO_BLAME else _failed)(path, error) from error

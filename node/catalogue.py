@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from ..engine.codes import Code
 from ..engine.replies import Refusal
 from ..engine.rules.event import create_event
 from ..engine.state import State
@@ -83,7 +84,9 @@ def fault_of(body: bytes) -> str:
     try:
         _, reply = create_event(State(), 0, create_event_command(body))
     except RefusedError as refused:
-        return str(orjson.loads(refused.answer.body)["detail"])
+        problem = orjson.loads(refused.answer.body)
+        is_json = problem["code"] != Code.INVALID_JSON
+        return str(problem["detail"] if is_json else f"{problem['title']}: {problem['detail']}")
     return reply.detail if isinstance(reply, Refusal) else ""
 
 

@@ -4,7 +4,7 @@ Owns the traffic: how many at once, what is tried again, what a failure means. K
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Self
 
 import aiohttp
@@ -42,12 +42,15 @@ def node_url(text: str) -> URL:
     url = URL(text if "://" in text else f"http://{text}")
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError(f"{text!r} is no address of a node; write for example http://127.0.0.1:8080.")
-    return url.with_path(url.path.rstrip("/") + "/") if url.path != "/" else url
+    return url
 
 
 class NodeClient:
-    def __init__(self, url: URL, token: str | None) -> None:
+    def __init__(
+        self, url: URL, token: str | None, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
         self.url = url
+        self._sleep = sleep
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session = aiohttp.ClientSession(
             headers=headers,
@@ -82,7 +85,7 @@ class NodeClient:
                     break
                 continue
             if response.status in (429, 503):
-                await asyncio.sleep(_retry_after_seconds(response, tried))
+                await self._sleep(_retry_after_seconds(response, tried))
                 continue
             if response.status in (401, 403):
                 raise CommandFailed(_detail(raw, response) + " Give a token of an organiser: --token, or ONSALE_TOKEN.")
@@ -90,7 +93,7 @@ class NodeClient:
         raise NodeUnreachableError(f"{self.url.origin()} does not answer: {problem}")
 
     async def import_lines(self, lines: list[Line], progress: Progress) -> Imported:
-        """Raises what `call` raises, with what was done until then in `imported` of the exception."""
+        """Create them, each at most once. Raises CommandFailed when the node can't be reached or wants a token."""
         imported = Imported()
         left: Iterator[Line] = iter(lines)
 

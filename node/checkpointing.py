@@ -64,7 +64,7 @@ class Checkpointing:
         self._epoch = epoch
         self._journal_id = journal_id
         self._seconds = seconds
-        self._last_taken = seconds()
+        self._last_taken = self._handed_over_at = seconds()
         self._taken: Taken | None = None  # until SQLite has it
 
     def handed_over(self) -> None:
@@ -89,10 +89,11 @@ class Checkpointing:
             self._taken = take(self._state)
             self._hand_over(self._taken, chain_hash)
 
-    def done(self, seq: int) -> None:
-        """SQLite has it."""
+    def done(self, seq: int) -> float:
+        """SQLite has it. How many seconds that took."""
         self.seq = seq
         self._taken = None
+        return self._seconds() - self._handed_over_at
 
     def _hand_over(self, taken: Taken, chain_hash: bytes) -> None:
         position = Position(
@@ -104,6 +105,7 @@ class Checkpointing:
             journal_id=self._journal_id,
             counters=taken.counters,
         )
+        self._handed_over_at = self._seconds()
         self._writer.hand_over(taken.tables, taken.notices, position)
 
     # --- what has not reached the database yet

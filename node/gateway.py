@@ -3,7 +3,8 @@
 Owns who waits for a payment provider, and how memory and the checkpoint database are read as one.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..engine.codes import Code
@@ -14,9 +15,10 @@ from ..engine.replies import PaymentUnderway, RefundReply, Refusal, Reply
 from ..engine.search import Hits, SearchRequest
 from ..engine.state import State
 from ..engine.status import PAYMENT_STARTED, REFUND_PENDING_AT_PROVIDER
-from ..http.gateway import Member
+from ..http.gateway import GoneError, Member, UnavailableError
 from ..journal.archive import Archive
-from ..replicas.search import SearchIndex
+from ..journal.errors import ArchiveBusy, CheckpointFailed, HistoryGone
+from ..replicas.search import SearchIndex, SearchUnavailable
 from .checkpointing import Checkpointing
 from .journal_view import JournalView
 from .loop import CommandLoop, Done
@@ -24,6 +26,15 @@ from .tickets import TicketCodes
 
 PROVIDER_WAIT_SECONDS = 10.0
 RETRY_SECONDS = 0.2
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """What cannot be had now, in the words of the API."""
+    try:
+        yield
+    except (SearchUnavailable, ArchiveBusy, CheckpointFailed) as error:
+        raise UnavailableError(str(error)) from error
 
 
 class NodeGateway:
@@ -139,7 +150,8 @@ class NodeGateway:
         return await self._reach(seq, timeout_seconds)
 
     async def search(self, request: SearchRequest) -> Hits:
-        return await self._search.search(request)
+        with _unavailable():
+            return await self._search.search(request)
 
     # --- memory and the checkpoint database as one. Memory is looked at first: whatever reaches the database in
     # between is then seen twice at worst, and never missed.
@@ -148,7 +160,8 @@ class NodeGateway:
         for booking in self._checkpointing.recent_bookings():
             if booking.id == booking_id:
                 return booking
-        return await self._archive.booking(booking_id)
+        with _unavailable():
+            return await self._archive.booking(booking_id)
 
     async def bookings_of(self, user_id: str, before_id: int, limit: int) -> list[Booking]:
         recent = {
@@ -156,7 +169,8 @@ class NodeGateway:
             for booking in self._checkpointing.recent_bookings()
             if booking.user_id == user_id and booking.id < before_id
         }
-        stored = await self._archive.bookings_of(user_id, before_id, limit)
+        with _unavailable():
+            stored = await self._archive.bookings_of(user_id, before_id, limit)
         known = {booking.id: booking for booking in stored} | recent
         for booking_id in known:
             known[booking_id] = self.state.bookings.rows.get(booking_id, known[booking_id])
@@ -168,7 +182,8 @@ class NodeGateway:
             for notice in self._checkpointing.recent_notices()
             if notice.user_id == user_id and notice.id < before_id
         }
-        stored = await self._archive.notices_of(user_id, before_id, limit)
+        with _unavailable():
+            stored = await self._archive.notices_of(user_id, before_id, limit)
         known = {notice.id: notice for notice in stored} | recent
         return sorted(known.values(), key=lambda notice: notice.id, reverse=True)[:limit]
 
@@ -176,12 +191,16 @@ class NodeGateway:
         recent = {
             refund.id: refund for refund in self._checkpointing.recent_refunds() if refund.booking_id == booking_id
         }
-        stored = await self._archive.refunds_of(booking_id)
+        with _unavailable():
+            stored = await self._archive.refunds_of(booking_id)
         known = {refund.id: refund for refund in stored} | recent
         return [known[refund_id] for refund_id in sorted(known)]
 
     async def facts(self, after_seq: int, limit: int) -> list[dict[str, Any]]:
-        return await self._journal.facts(after_seq, limit, self.durable_seq)
+        try:
+            return await self._journal.facts(after_seq, limit, self.durable_seq)
+        except HistoryGone as gone:
+            raise GoneError(gone.first_seq) from gone
 
     def ticket_codes(self, booking_id: int, quantity: int) -> list[str]:
         return self._tickets.of(booking_id, quantity)

@@ -8,6 +8,7 @@ A command is decided and applied at once. Its facts gather in the staged batch w
 """
 
 import logging
+import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -41,6 +42,14 @@ class Log(Protocol):
     def append(self, at_ms: int, count: int, payload: bytes) -> int: ...
 
 
+class Meter(Protocol):
+    """Whoever counts."""
+
+    def decided(self, command: Command, reply: Reply) -> None: ...
+
+    def committed(self, facts: int, size_bytes: int, seconds: float) -> None: ...
+
+
 class Scheduler(Protocol):
     """What this needs of an event loop."""
 
@@ -52,13 +61,15 @@ class Scheduler(Protocol):
 class _Batch:
     """Facts of one moment, and who waits for them."""
 
-    __slots__ = ("at_ms", "facts", "first_seq", "readers", "replies", "weight")
+    __slots__ = ("at_ms", "facts", "first_seq", "handed_over", "readers", "replies", "size_bytes", "weight")
 
     def __init__(self, first_seq: int, at_ms: int) -> None:
         self.first_seq = first_seq
         self.at_ms = at_ms
         self.facts: list[f.Fact] = []
         self.weight = 0
+        self.size_bytes = 0
+        self.handed_over = 0.0
         self.replies: list[tuple[Done, Reply, bool]] = []
         self.readers: list[DurableDone] = []
 
@@ -92,6 +103,8 @@ class CommandLoop:
         *,
         hold_ms: int,
         durable: Durable,
+        meter: Meter,
+        seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.state = state
         self.hold_ms = hold_ms
@@ -99,6 +112,8 @@ class CommandLoop:
         self._log = log
         self._scheduler = scheduler
         self._clock_ms = now_ms
+        self._meter = meter
+        self._seconds = seconds
         self._staged: _Batch | None = None
         self._syncing: _Batch | None = None
         self._flush_scheduled = False
@@ -142,6 +157,7 @@ class CommandLoop:
             return
         now_ms = staged.at_ms if staged is not None else self.now_ms()
         facts, reply, replayed = decide(self.state, now_ms, command, key)
+        self._meter.decided(command, reply)
         if facts:
             self._stage(now_ms, facts)
             batch = self._staged
@@ -179,7 +195,9 @@ class CommandLoop:
         if staged is None or self._syncing is not None:
             return
         self._syncing, self._staged = staged, None
-        self._log.append(staged.at_ms, len(staged.facts), f.encode(staged.facts))
+        payload = f.encode(staged.facts)
+        staged.size_bytes, staged.handed_over = len(payload), self._seconds()
+        self._log.append(staged.at_ms, len(staged.facts), payload)
         self.on_handed_over()
 
     def became_durable(self, seq: int, chain_hash: bytes) -> None:
@@ -189,6 +207,7 @@ class CommandLoop:
         assert batch.last_seq == seq, "the log and the loop disagree about what was written"
         self.durable = Durable(seq, chain_hash)
         self._syncing = None
+        self._meter.committed(len(batch.facts), batch.size_bytes, self._seconds() - batch.handed_over)
         self._flush()
         self._tell(batch)
         if self.state.promotable or self.state.sweeping:

@@ -17,7 +17,8 @@ from aiohttp import web
 from ..effects.payments import PaymentEffects
 from ..effects.sandbox import SandboxProvider
 from ..engine import facts as f
-from ..engine.commands import CreateEvent
+from ..engine.commands import Command, CreateEvent
+from ..engine.replies import Reply
 from ..engine.state import Sale, State
 from ..engine.status import BOOKING_NAMES, HELD, PAYING, WAITING
 from ..http.api import Api
@@ -67,41 +68,67 @@ class Primary:
         self._options = options
         self._loop = asyncio.get_running_loop()
         self._failed = failed
-        state = started.state
-        recovered = started.recovered
-        self._writer = JournalWriter(
-            started.disk,
-            recovered,
-            epoch=EPOCH,
-            on_durable=lambda seq, chain_hash: self._call(self._became_durable, seq, chain_hash),
-            on_failure=lambda error: self._call(failed, error),
-        )
-        self.commands = CommandLoop(
-            state,
-            self._writer,
-            self._loop,
-            Clock(not_before_ms=state.at_ms).now_ms,
-            hold_ms=options.hold_ms,
-            durable=Durable(recovered.last_seq, recovered.last_hash),
-        )
-        checkpoint_file = options.data / CHECKPOINT_FILE
-        self._checkpoint_writer = CheckpointWriter(
-            checkpoint_file,
-            on_done=lambda position: self._call(self._checkpointed, position.seq),
-            on_failure=lambda error: self._call(failed, error),
-        )
+        self._authenticator = authenticator
+        self._reaching: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by seq
+        self._tickets = itertools.count()
+        self._runner: Any = None
+        self.address = ""
+        self.metrics = Metrics(self._reading)
+        self._writer = self._make_writer(started)
+        self.commands = self._make_loop(started)
+        self._checkpoint_writer = self._make_checkpoint_writer()
         self._checkpointing = Checkpointing(
-            state,
+            started.state,
             self._checkpoint_writer,
             epoch=EPOCH,
-            journal_id=recovered.journal_id,
+            journal_id=started.recovered.journal_id,
             seq=started.checkpoint_seq,
         )
-        self.commands.on_handed_over = self._checkpointing.handed_over
-        self._search = SearchIndex(rebuild=lambda: documents(state))
-        self._archive = Archive(checkpoint_file)
+        self._search = SearchIndex(rebuild=lambda: documents(started.state))
+        self._archive = Archive(options.data / CHECKPOINT_FILE)
         provider = SandboxProvider()
-        self.gateway = NodeGateway(
+        self.gateway = self._make_gateway(started, provider.name)
+        self._payments = PaymentEffects(
+            provider,
+            started.state,
+            self.gateway.settle,
+            hold_ms=options.hold_ms,
+            journal_id=started.recovered.journal_id.hex(),
+        )
+        self.commands.on_handed_over = self._checkpointing.handed_over
+        self.commands.listen(self._payments.kinds, self._payments.on_fact)
+        self.commands.listen(EVENT_FACTS, self._event_changed)
+
+    def _make_writer(self, started: Started) -> JournalWriter:
+        return JournalWriter(
+            started.disk,
+            started.recovered,
+            epoch=EPOCH,
+            on_durable=lambda seq, chain_hash: self._call(self._became_durable, seq, chain_hash),
+            on_failure=lambda error: self._call(self._failed, error),
+        )
+
+    def _make_loop(self, started: Started) -> CommandLoop:
+        return CommandLoop(
+            started.state,
+            self._writer,
+            self._loop,
+            Clock(not_before_ms=started.state.at_ms).now_ms,
+            hold_ms=self._options.hold_ms,
+            durable=Durable(started.recovered.last_seq, started.recovered.last_hash),
+            meter=self.metrics,
+        )
+
+    def _make_checkpoint_writer(self) -> CheckpointWriter:
+        return CheckpointWriter(
+            self._options.data / CHECKPOINT_FILE,
+            on_done=lambda position: self._call(self._checkpointed, position.seq),
+            on_failure=lambda error: self._call(self._failed, error),
+        )
+
+    def _make_gateway(self, started: Started, provider_name: str) -> NodeGateway:
+        options = self._options
+        return NodeGateway(
             self.commands,
             search=self._search,
             archive=self._archive,
@@ -110,22 +137,11 @@ class Primary:
             tickets=TicketCodes(read_or_create_key(options.data / TICKET_KEY_FILE)),
             call_later=self._loop.call_later,
             reach=self._reach,
-            provider_name=provider.name,
+            provider_name=provider_name,
             name=options.name,
             address=lambda: self.address,
             epoch=EPOCH,
         )
-        self._payments = PaymentEffects(
-            provider, state, self.gateway.settle, hold_ms=options.hold_ms, journal_id=recovered.journal_id.hex()
-        )
-        self.commands.listen(self._payments.kinds, self._payments.on_fact)
-        self.commands.listen(EVENT_FACTS, self._event_changed)
-        self.metrics = Metrics(self._reading)
-        self._authenticator = authenticator
-        self._reaching: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by seq
-        self._tickets = itertools.count()
-        self._runner: Any = None
-        self.address = ""
 
     # --- life
 
@@ -153,9 +169,12 @@ class Primary:
     async def add_events(self, events: list[CreateEvent]) -> None:
         """Create events as an organiser would, one after the other is durable."""
         for event in events:
-            added = self._loop.create_future()
-            self.commands.submit(event, None, lambda reply, _replayed, added=added: added.set_result(reply))
-            await added
+            await self._submitted(event)
+
+    async def _submitted(self, command: Command) -> Reply:
+        answered: asyncio.Future[Reply] = self._loop.create_future()
+        self.commands.submit(command, None, lambda reply, _replayed: answered.set_result(reply))
+        return await answered
 
     async def stop(self) -> None:
         """Answer what was taken, then leave everything tidy: what follows starts fast."""
@@ -206,7 +225,7 @@ class Primary:
         return True
 
     def _checkpointed(self, seq: int) -> None:
-        self._checkpointing.done(seq)
+        self.metrics.checkpointed(self._checkpointing.done(seq))
 
     def _reading(self) -> Reading:
         state = self.commands.state

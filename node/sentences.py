@@ -78,24 +78,25 @@ def _event_changed(story: Story, fact: f.EventChanged) -> str:
 def _held(story: Story, fact: f.Held) -> str:
     return (
         f"Booking {fact.booking_id}: {story.tickets(fact.event_id, fact.ticket_type_id, fact.quantity)} of "
-        f"{story.event(fact.event_id)} are held for {fact.user_id} at {story.money(fact.event_id, fact.amount_minor)}, "
+        f"{story.event(fact.event_id)} held for {fact.user_id} at {story.money(fact.event_id, fact.amount_minor)}, "
         f"until {format_ms(fact.expires_ms)} ({_seconds(fact.expires_ms - story.at_ms)})."
     )
 
 
 def _waited(story: Story, fact: f.Waited) -> str:
-    position = story.waiting.get(fact.ticket_type_id, 0) + 1
+    before = story.waiting.get(fact.ticket_type_id, 0)
+    why = f"{before} wait already" if before else "not enough were free"
     return (
         f"Booking {fact.booking_id}: {fact.user_id} stands in line for "
         f"{story.tickets(fact.event_id, fact.ticket_type_id, fact.quantity)} of {story.event(fact.event_id)}, at "
-        f"position {position}, because they were not free."
+        f"position {before + 1}, because {why}."
     )
 
 
 def _promoted(story: Story, fact: f.Promoted) -> str:
     return (
         f"Booking {fact.booking_id}: its turn came, {story.cause_of_promotion(fact.booking_id)}; "
-        f"{story.tickets_of(fact.booking_id)} are held for {story.user_of(fact.booking_id)} until "
+        f"{story.tickets_of(fact.booking_id)} held for {story.user_of(fact.booking_id)} until "
         f"{format_ms(fact.expires_ms)}."
     )
 
@@ -110,7 +111,7 @@ def _lapsed(story: Story, fact: f.Lapsed) -> str:
     booking = story.bookings.get(fact.booking_id)
     if booking is not None and booking.status == "waiting":
         return f"Booking {booking.id}: the sale was over before its turn came."
-    return f"Booking {fact.booking_id}: the hold ran out unpaid; {story.tickets_of(fact.booking_id)} are free again."
+    return f"Booking {fact.booking_id}: the hold ran out unpaid, which frees {story.tickets_of(fact.booking_id)}."
 
 
 CANCELLED_IN_WORDS = {
@@ -189,7 +190,7 @@ def _refund_started(story: Story, fact: f.RefundStarted) -> str:
     amount = story.money_of(fact.booking_id, fact.amount_minor)
     what = f"of payment {fact.surplus_payment_id}" if fact.surplus_payment_id else ""
     what = what or ("of all that is left" if fact.full else "of a part")
-    tickets = f"; {story.tickets_of(fact.booking_id)} are on sale again" if fact.full else ""
+    tickets = f"; {story.tickets_of(fact.booking_id)} back on sale" if fact.full else ""
     why = REFUND_IN_WORDS.get(fact.reason, fact.reason)
     return f"Booking {fact.booking_id}: refund {fact.refund_id} of {amount}, {what}, began, {why}{tickets}."
 

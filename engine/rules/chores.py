@@ -17,7 +17,8 @@ from .shared import Decision, pass_on
 
 def due(state: State, now_ms: int, hold_ms: int, limit: int) -> list[Command]:
     """Chores whose time has come, to be decided in this order at `now_ms`; at most about `limit` of each kind. Call
-    again until it is empty."""
+    again until it is empty.
+    """
     chores: list[Command] = [CloseSale(event_id) for event_id in state.closings.due(now_ms, limit)]
     for type_id in islice(state.promotable, limit):
         if state.sales[state.ticket_types.rows[type_id].event_id].closes_ms > now_ms:  # else nobody is served any more

@@ -63,7 +63,8 @@ def pass_on(
 ) -> list[Promoted | BookingCancelled]:
     """Who gets the free tickets, `freed` among them, in the step that frees them. `leaving`: someone who leaves the
     line in this very step. `changed`: what this step changes of the stock and the line. Groups larger than the whole
-    capacity can never be served: they are told so, and hold nobody up."""
+    capacity can never be served: they are told so, and hold nobody up.
+    """
     if not ticket_type.waiting or sale.event.cancelled or sale.event.closed:
         return []
     if changed is None:

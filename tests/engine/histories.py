@@ -58,13 +58,16 @@ class History:
         """The seq of the first fact of that kind."""
         return next(seq for seq, fact in enumerate(self.facts, 1) if type(fact) is kind)
 
-    def write(self, data: Path, *, segment_bytes_max: int = 64 * 1024 * 1024) -> None:
-        """Into a data folder, as a node that was stopped leaves it."""
+    def write(self, data: Path, *, segment_bytes_max: int = 64 * 1024 * 1024) -> dict[int, bytes]:
+        """Into a data folder, as a node that was stopped leaves it; the chain's hash by the last seq of each batch."""
+        hashes: dict[int, bytes] = {}
         disk = RealDisk(data / "journal")
         appender = JournalAppender(disk, create_journal(disk, JOURNAL_ID), epoch=1, segment_bytes_max=segment_bytes_max)
         for _, at_ms, facts in self.batches:
-            appender.append(at_ms, len(facts), f.encode(facts))
+            digest = appender.append(at_ms, len(facts), f.encode(facts))
+            hashes[appender.position.seq] = digest
         appender.close()
+        return hashes
 
     # --- what people do
 

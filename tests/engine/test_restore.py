@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from msgspec.msgpack import decode, encode
+
 from onsale.engine import commands as c
 from onsale.engine.invariants import check
 from onsale.engine.records import Booking, Event, Key, Payment, Refund, TicketType, User

@@ -222,12 +222,14 @@ class TestRemembering:
     def test_memory_is_bounded_and_keeps_what_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("onsale.http.auth.VERIFIED_MAX", 3)
         authenticator = Authenticator.with_key(KEY)
-        tokens = [sign(sub=f"u-{number}") for number in range(5)]
-        for token in tokens:
+        often, *others = [sign(sub=f"u-{number}") for number in range(6)]
+        authenticator.authenticate(call(often))
+        used = authenticator._verified[f"Bearer {often}"]
+        for token in others:
             authenticator.authenticate(call(token))
-            authenticator.authenticate(call(tokens[0]))
+            authenticator.authenticate(call(often))
         assert len(authenticator._verified) == 3
-        assert f"Bearer {tokens[0]}" in authenticator._verified
+        assert authenticator._verified[f"Bearer {often}"] is used, "it was never forgotten and verified again"
 
     def test_refusals_are_not_remembered(self) -> None:
         authenticator = Authenticator.with_key(KEY)
@@ -362,9 +364,14 @@ class Provider:
     async def answer(self, _: web.Request) -> web.Response:
         self.asked += 1
         self.was_asked.set()
+        if self.status == 302:
+            raise web.HTTPFound("/elsewhere")
         if self.body is not None:
             return web.Response(body=self.body, status=self.status)
         return web.json_response({"keys": self.keys}, status=self.status)
+
+    async def answer_elsewhere(self, _: web.Request) -> web.Response:
+        return web.json_response({"keys": self.keys})
 
     def publish(self, private: Any, kid: str | None = "k-1", **changes: Any) -> None:
         public = private.public_key()
@@ -384,6 +391,7 @@ async def serve() -> AsyncIterator[Provider]:
     provider = Provider()
     application = web.Application()
     application.router.add_get("/jwks", provider.answer)
+    application.router.add_get("/elsewhere", provider.answer_elsewhere)
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -565,3 +573,26 @@ class TestJwks:
             Jwks("https://id.example/jwks").key_for("x")
         with pytest.raises(KeyNotFoundError):
             Jwks("https://id.example/jwks").key_for(sign())
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost:3000", True),
+        ("http://[::1]:8080", True),
+        ("https://tickets.example", False),
+        ("http://127.evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("null", False),
+        ("http://[::1", False),
+    ],
+)
+def test_an_open_node_takes_no_orders_from_another_sites_page(origin: str, allowed: bool) -> None:
+    """Browsers send a plain POST to 127.0.0.1 from any page; they name the page in Origin."""
+    found = Authenticator.open().authenticate(Call("POST", "/booking", "", {"Origin": origin}, b"{}"))
+    if allowed:
+        assert found == Principal("local", "operator")
+    else:
+        assert isinstance(found, Answer)
+        assert found.status == 403

@@ -23,7 +23,19 @@ class ByHand:
         self.later: list[tuple[float, Callable[[], object]]] = []
         self.appended: list[tuple[int, list[f.Fact]]] = []
         self.synced = 0
-        self.loop = CommandLoop(State(), self, self, lambda: self.now_ms, hold_ms=HOLD_MS, durable=Durable(0, b"\0"))
+        self.counted: list[tuple[int, int]] = []
+        self.loop = CommandLoop(
+            State(), self, self, lambda: self.now_ms, hold_ms=HOLD_MS, durable=Durable(0, b"\0"), meter=self
+        )
+
+    def decided(self, command: object, reply: object) -> None:
+        pass
+
+    def committed(self, facts: int, size_bytes: int, seconds: float) -> None:
+        self.counted.append((facts, size_bytes))
+
+    def time(self) -> float:
+        return float(self.now_ms)
 
     def append(self, at_ms: int, count: int, payload: bytes) -> int:
         facts = f.decode(payload)

@@ -4,7 +4,8 @@ Times are seconds since the story began. The engine is driven as an idle node dr
 is done at its very moment. After every step the invariants are checked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from onsale.engine import commands as c
@@ -31,6 +32,7 @@ class Keyed(NamedTuple):
 
 
 Asked = c.Command | Keyed | None
+# (seconds, command, answer), and perhaps the bookings that changed their status since the row before
 Row = tuple[float, Asked, str] | tuple[float, Asked, str, str]
 
 
@@ -150,8 +152,7 @@ class Story:
                 assert self.state.seq > seq, f"{chore} led to nothing"
         self.now_ms = max(self.now_ms, ms(seconds))
 
-    def play(self, rows: Sequence[Row]) -> None:
-        """Each row is (seconds, command, answer) or (seconds, command, answer, bookings that changed their status)."""
+    def play(self, *rows: Row) -> None:
         for number, row in enumerate(rows):
             seconds, asked, answer, *then = row
             self.changed.clear()
@@ -195,3 +196,10 @@ class Story:
     def notices(self) -> list[str]:
         """What people are owed, in order."""
         return [f"{each.user_id} {each.kind} {each.booking_id}" for each in self.state.notices]
+
+
+def sale(tickets: int, **event: Any) -> Callable[[], Story]:
+    return partial(Story, tickets, **event)
+
+
+Stories = dict[str, tuple[Callable[[], Story], list[Row]]]

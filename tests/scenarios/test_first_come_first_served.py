@@ -8,20 +8,20 @@ from onsale.tests.scenarios.story import (
     OFF,
     STRICT,
     SUCCEEDED,
-    Row,
-    Story,
+    Stories,
     book,
     capacity,
     change,
     give_up,
     pay,
     refund,
+    sale,
     settle,
 )
 
-STORIES: dict[str, tuple[Story, list[Row]]] = {
+STORIES: Stories = {
     "tickets go in the order of asking, and then people wait in that order": (
-        Story(2),
+        sale(2),
         [
             (0, book("ann"), "held 1 until 300"),
             (0, book("bob"), "held 2 until 300"),
@@ -30,20 +30,20 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "a lapsed hold goes to the head of the line at that moment": (
-        Story(1),
+        sale(1),
         [
             (0, book("ann"), "held 1 until 300"),
             (10, book("bob"), "waiting 2 at 1"),
             (20, book("cid"), "waiting 3 at 2"),
             (299.999, None, "", ""),
             (300, None, "", "1 expired, 2 held"),
-            (599.999, book("dan"), "waiting 4 at 2", ""),
+            (599.999, book("dan"), "waiting 4 at 2", "4 waiting"),
             (600, None, "", "2 expired, 3 held"),
             (900, None, "", "3 expired, 4 held"),
         ],
     ),
     "what is given up goes to the head of the line": (
-        Story(1),
+        sale(1),
         [
             (0, book("ann"), "held 1 until 300"),
             (0, book("bob"), "waiting 2 at 1"),
@@ -54,7 +54,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "what is refunded goes to the head of the line at once, whenever the money arrives": (
-        Story(1),
+        sale(1),
         [
             (0, book("ann"), "held 1 until 300"),
             (0, pay("ann", "10"), "processing 1", "1 paying"),
@@ -64,7 +64,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "added capacity goes down the line in the very step that adds it": (
-        Story(1),
+        sale(1),
         [
             (0, book("ann"), "held 1 until 300"),
             (0, book("bob", 2), "sold_out"),  # more than there are in all
@@ -76,7 +76,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "whoever leaves the line lets the others move up": (
-        Story(1),
+        sale(1),
         [
             (0, book("ann"), "held 1 until 300"),
             (0, book("bob"), "waiting 2 at 1"),
@@ -87,7 +87,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "strict: the line waits for its head, and nobody passes": (
-        Story(3, waitlist=STRICT),
+        sale(3, waitlist=STRICT),
         [
             (0, book("ann", 3), "held 1 until 300"),
             (1, book("bob", 2), "waiting 2 at 1"),
@@ -100,7 +100,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "first fit: who fits passes a group that does not, but no newcomer passes one who fits": (
-        Story(3, waitlist=FIRST_FIT),
+        sale(3, waitlist=FIRST_FIT),
         [
             (0, book("ann", 1), "held 1 until 300"),
             (1, book("bob", 2), "held 2 until 301"),
@@ -114,7 +114,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "first fit: a newcomer may pass a group that does not fit": (
-        Story(3, waitlist=FIRST_FIT),
+        sale(3, waitlist=FIRST_FIT),
         [
             (0, book("ann", 2), "held 1 until 300"),
             (1, book("bob", 2), "waiting 2 at 1"),
@@ -122,7 +122,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "a group is served whole": (
-        Story(4),
+        sale(4),
         [
             (0, book("ann", 1), "held 1 until 300"),
             (0, book("bob", 3), "held 2 until 300"),
@@ -132,11 +132,11 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "a group larger than what there is in all is told at once, and never waits": (
-        Story(4),
+        sale(4),
         [(0, book("ann", 5), "sold_out"), (0, book("ann", 4), "held 1 until 300")],
     ),
     "capacity shrinks below a group that waits: it is told, and holds nobody up": (
-        Story(4),
+        sale(4),
         [
             (0, book("ann", 2), "held 1 until 300"),
             (0, book("bob", 2), "held 2 until 300"),
@@ -147,7 +147,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "no waitlist: what is gone is gone": (
-        Story(1, waitlist=OFF),
+        sale(1, waitlist=OFF),
         [
             (0, book("ann"), "held 1 until 300"),
             (1, book("bob"), "sold_out"),
@@ -156,7 +156,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "whoever does not want to wait is told": (
-        Story(1),
+        sale(1),
         [
             (0, book("ann"), "held 1 until 300"),
             (1, book("bob", waitlist=False), "sold_out"),
@@ -164,7 +164,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "a waitlist that is closed keeps those who are in it": (
-        Story(1),
+        sale(1),
         [
             (0, book("ann"), "held 1 until 300"),
             (0, book("bob"), "waiting 2 at 1"),
@@ -174,7 +174,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "a line that may be passed from now on is looked through at once": (
-        Story(3),
+        sale(3),
         [
             (0, book("ann", 2), "held 1 until 300"),
             (0, book("bob", 3), "waiting 2 at 1"),
@@ -183,7 +183,7 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
         ],
     ),
     "each ticket type has a line of its own": (
-        Story(0, types=(TypeSpec("balcony", "10", 1), TypeSpec("stalls", "20", 1))),
+        sale(0, types=(TypeSpec("balcony", "10", 1), TypeSpec("stalls", "20", 1))),
         [
             (0, book("ann", kind="balcony"), "held 1 until 300"),
             (0, book("bob", kind="stalls"), "held 2 until 300"),
@@ -196,6 +196,6 @@ STORIES: dict[str, tuple[Story, list[Row]]] = {
 }
 
 
-@pytest.mark.parametrize(("story", "rows"), STORIES.values(), ids=STORIES)
-def test_first_come_first_served(story, rows):
-    story.play(rows)
+@pytest.mark.parametrize(("begin", "rows"), STORIES.values(), ids=STORIES)
+def test_first_come_first_served(begin, rows):
+    begin().play(*rows)

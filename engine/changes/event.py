@@ -1,0 +1,90 @@
+"""What becomes of an event and its ticket types.
+
+Owns the facts about events. Bookings of a cancelled event are ended by facts of their own.
+"""
+
+from .. import facts as f
+from ..records import Event, TicketType
+from ..state import Sale, State
+from .shared import track_promotable, track_sweep
+
+
+def event_created(state: State, fact: f.EventCreated) -> None:
+    details = fact.details
+    event = Event(
+        id=fact.event_id,
+        name=details.name,
+        starts_ms=details.starts_ms,
+        ends_ms=details.ends_ms,
+        venue=details.venue,
+        city=details.city,
+        country=details.country,
+        category=details.category,
+        description=details.description,
+        currency=details.currency,
+        on_sale_ms=details.on_sale_ms,
+        max_per_user=details.max_per_user,
+        max_holds_per_user=details.max_holds_per_user,
+        waitlist=details.waitlist,
+        created_ms=state.at_ms,
+    )
+    state.next_event_id = max(state.next_event_id, event.id + 1)
+    state.events.add(event.id, event)
+    sale = state.sales[event.id] = Sale(event)
+    state.closings.add(sale.closes_ms, event.id)
+    for details_of_type in fact.types:
+        _add_type(state, sale, details_of_type)
+
+
+def _add_type(state: State, sale: Sale, details: f.TypeDetails) -> None:
+    ticket_type = TicketType(details.ticket_type_id, sale.event.id, details.name, details.price_minor, details.capacity)
+    state.next_ticket_type_id = max(state.next_ticket_type_id, ticket_type.id + 1)
+    state.ticket_types.add(ticket_type.id, ticket_type)
+    sale.add_type(ticket_type)
+
+
+def event_changed(state: State, fact: f.EventChanged) -> None:
+    sale = state.sales[fact.event_id]
+    event = sale.event
+    state.events.touch(event.id, event)
+    if not event.closed:
+        state.closings.remove(sale.closes_ms, event.id)
+    for name in fact.details.__struct_fields__:
+        setattr(event, name, getattr(fact.details, name))
+    if sale.closes_ms > state.at_ms:
+        event.closed = False
+    if not event.closed:
+        state.closings.add(sale.closes_ms, event.id)
+    track_sweep(state, sale)
+    for details in fact.types:
+        ticket_type = sale.types.get(details.ticket_type_id)
+        if ticket_type is None:
+            _add_type(state, sale, details)
+            continue
+        assert ticket_type.held + ticket_type.sold <= details.capacity
+        state.ticket_types.touch(ticket_type.id, ticket_type)
+        ticket_type.name = details.name
+        ticket_type.price_minor = details.price_minor
+        ticket_type.capacity = details.capacity
+    sale.types_by_name = {ticket_type.name: ticket_type for ticket_type in sale.types.values()}
+    for ticket_type in sale.types.values():
+        track_promotable(state, sale, ticket_type)
+
+
+def event_cancelled(state: State, fact: f.EventCancelled) -> None:
+    sale = state.sales[fact.event_id]
+    state.events.touch(sale.event.id, sale.event)
+    sale.event.cancelled = True
+    track_sweep(state, sale)
+    for ticket_type in sale.types.values():
+        track_promotable(state, sale, ticket_type)
+
+
+def sale_closed(state: State, fact: f.SaleClosed) -> None:
+    sale = state.sales[fact.event_id]
+    state.events.touch(sale.event.id, sale.event)
+    state.closings.remove(sale.closes_ms, sale.event.id)
+    sale.event.closed = True
+    track_sweep(state, sale)
+    for ticket_type in sale.types.values():
+        track_promotable(state, sale, ticket_type)

@@ -1,0 +1,89 @@
+"""What changes have in common: a booking's new status moves its tickets, claim, place in line and deadline along.
+
+Owns how the indexes follow a row. Every change of a booking is begun by `begin` and ended by `become`.
+"""
+
+from ..records import Booking, Notice, TicketType
+from ..state import Sale, State, deadline_of
+from ..status import BOOKING_FOLLOWERS, COUNTS_AS_HELD, COUNTS_AS_SOLD, COUNTS_FOR_USER, ENDED, EXPIRED, WAITING
+
+
+def begin(state: State, booking_id: int) -> Booking:
+    """Get hold of a booking to change it: `_become` must follow."""
+    booking = state.bookings.rows[booking_id]
+    state.bookings.touch(booking_id, booking)
+    due_ms = deadline_of(booking)
+    if due_ms:
+        state.deadlines.remove(due_ms, booking_id)
+    return booking
+
+
+def become(state: State, booking: Booking, status: int) -> None:
+    """Give a booking its new status, and move its tickets, claim, place in line and deadline along."""
+    before = booking.status
+    assert status == before or status in BOOKING_FOLLOWERS[before], f"booking {booking.id}: {before} to {status}"
+    booking.status = status
+    if status != before:
+        state.status_counts[before] -= 1
+        state.status_counts[status] += 1
+        sale = state.sales[booking.event_id]
+        ticket_type = sale.types[booking.ticket_type_id]
+        state.ticket_types.touch(ticket_type.id, ticket_type)
+        if before == WAITING:
+            sale.lines[ticket_type.id].leave(booking.line_number, booking.quantity)
+            ticket_type.waiting -= 1
+            booking.line_number = 0
+        if status in COUNTS_AS_HELD:
+            ticket_type.held += booking.quantity
+        elif status in COUNTS_AS_SOLD:
+            ticket_type.sold += booking.quantity
+        if before in COUNTS_AS_HELD:
+            ticket_type.held -= booking.quantity
+        elif before in COUNTS_AS_SOLD:
+            ticket_type.sold -= booking.quantity
+        assert ticket_type.held + ticket_type.sold <= ticket_type.capacity, "sold twice"
+        if before in COUNTS_FOR_USER and status not in COUNTS_FOR_USER:
+            sale.unclaim(booking)
+            booking.expires_ms = 0
+        elif before not in COUNTS_FOR_USER and status in COUNTS_FOR_USER:
+            sale.claim(booking)
+        if status in ENDED:
+            booking.ended_ms = state.at_ms
+        elif before == EXPIRED and sale.lapsed.get(booking.user_id) == booking.id:
+            del sale.lapsed[booking.user_id]
+        if ticket_type.waiting or ticket_type.id in state.promotable:
+            track_promotable(state, sale, ticket_type)
+        if sale.event.cancelled or sale.event.closed:
+            track_sweep(state, sale)
+    due_ms = deadline_of(booking)
+    if due_ms:
+        state.deadlines.add(due_ms, booking.id)
+
+
+def track_promotable(state: State, sale: Sale, ticket_type: TicketType) -> None:
+    """Keep `promotable` exact: someone in this line could be served, or told that they never can be."""
+    line = sale.lines[ticket_type.id]
+    open_for_more = line.count and not sale.event.cancelled and not sale.event.closed
+    if open_for_more and (
+        line.next_number(ticket_type.available, strict=sale.strict) is not None
+        or line.has_larger_than(ticket_type.capacity)
+    ):
+        state.promotable[ticket_type.id] = None
+    else:
+        state.promotable.pop(ticket_type.id, None)
+
+
+def track_sweep(state: State, sale: Sale) -> None:
+    """Keep `sweeping` exact: this event has bookings that must be ended."""
+    event = sale.event
+    if (event.cancelled and sale.claims) or (event.closed and any(line.count for line in sale.lines.values())):
+        state.sweeping[event.id] = None
+    else:
+        state.sweeping.pop(event.id, None)
+
+
+def notice(state: State, booking: Booking, kind: str) -> None:
+    state.notices.append(
+        Notice(state.next_notice_id, state.seq, state.at_ms, booking.user_id, kind, booking.event_id, booking.id)
+    )
+    state.next_notice_id += 1

@@ -1,0 +1,123 @@
+"""Each invariant notices what it is there for: a state is spoilt in one place, and the fault is named."""
+
+from copy import copy
+
+import pytest
+
+from onsale.engine.invariants import check
+from onsale.engine.records import Key
+from onsale.engine.status import REFUND_SUCCEEDED
+from onsale.tests.scenarios.story import (
+    NEEDS_A_STEP,
+    SUCCEEDED,
+    Story,
+    book,
+    give_up,
+    keyed,
+    pay,
+    refund,
+    sale,
+    settle,
+)
+
+
+def busy() -> Story:
+    """1 is confirmed, 2 paying, 3 held, of 4 a part is refunded, 5 and 7 wait, 6 is cancelled."""
+    story = sale(9)()
+    story.play(
+        (0, book("ann", 2), "held 1 until 300"),
+        (0, pay("ann", "20"), "processing 1"),
+        (0, settle(1, SUCCEEDED), "paid 1"),
+        (1, book("bob", 2), "held 2 until 301"),
+        (2, pay("bob", "20"), "processing 2"),
+        (2, settle(2, NEEDS_A_STEP), "requires_action 2"),
+        (3, keyed("k", book("cid", 2)), "held 3 until 303"),
+        (4, book("fay", 3), "held 4 until 304"),
+        (4, pay("fay", "30"), "processing 3"),
+        (4, settle(3, SUCCEEDED), "paid 4"),
+        (5, refund(4, "10"), "refund 1 of 10.00 pending, booking refund_pending"),
+        (6, keyed("l", book("gus", 1)), "waiting 5 at 1"),
+        (7, book("hal", 1), "waiting 6 at 2"),
+        (8, book("ann", 1), "waiting 7 at 3"),
+        (9, give_up(6), "cancelled 6"),
+    )
+    return story
+
+
+def row(story, number):
+    return story.state.bookings.rows[number]
+
+
+def seat(story):
+    return story.state.ticket_types.rows[1]
+
+
+def night(story):
+    return story.state.sales[1]
+
+
+SPOILT = {
+    "counts": lambda s: setattr(seat(s), "held", 0),
+    "of 8": lambda s: setattr(seat(s), "capacity", 8),
+    "the line is": lambda s: setattr(row(s, 5), "seq", s.state.seq),
+    "is told": lambda s: setattr(row(s, 5), "line_number", row(s, 7).line_number),
+    "promotable is False": lambda s: setattr(seat(s), "capacity", 20),
+    "promotable is True": lambda s: s.state.promotable.update({1: None}),
+    "sweeping is True": lambda s: s.state.sweeping.update({1: None}),
+    "sweeping is False": lambda s: setattr(night(s).event, "cancelled", True),
+    "claims of": lambda s: night(s).claims.pop("bob"),
+    "claims a copy": lambda s: night(s).claims.update(bob=copy(row(s, 2))),
+    "has 3, not 9": lambda s: setattr(night(s).claims["ann"], "tickets", 9),
+    "deadlines differ": lambda s: s.state.deadlines.add(5, 99),
+    "closings differ": lambda s: s.state.closings.add(5, 99),
+    "expires at 0": lambda s: setattr(row(s, 3), "expires_ms", 0),
+    "is pinned": lambda s: setattr(row(s, 3), "pinned_ms", 5),
+    "shortens its hold": lambda s: setattr(row(s, 2), "pinned_ms", 5),
+    "before it was held": lambda s: setattr(row(s, 3), "held_ms", 10**15),
+    "ended at": lambda s: setattr(row(s, 3), "ended_ms", 5),
+    "has line number": lambda s: setattr(row(s, 3), "line_number", 5),
+    "yet to be given out": lambda s: setattr(seat(s), "line_next", 2),
+    "refunds say": lambda s: setattr(row(s, 4), "refunding_minor", 900),
+    "though it is a part": lambda s: setattr(row(s, 4), "refunding_minor", 3000),
+    "was refunded": lambda s: setattr(row(s, 1), "refunded_minor", 5),
+    "unsettled": lambda s: setattr(row(s, 4), "unsettled", 0),
+    "there is no payment": lambda s: s.state.payments.rows.clear(),
+    "its booking 2": lambda s: setattr(s.state.payments.rows[2], "status", 6),
+    "is done, and still": lambda s: setattr(s.state.refunds.rows[1], "status", REFUND_SUCCEEDED),
+    "goes to someone else": lambda s: setattr(s.state.refunds.rows[1], "user_id", "bob"),
+    "never paid": lambda s: setattr(row(s, 1), "payment_id", 0),
+    "to be given out yet": lambda s: setattr(s.state, "next_booking_id", 3),
+    "a notice has an id": lambda s: setattr(s.state, "next_notice_id", 1),
+    "is followed by": lambda s: s.state.notices.pop(1),
+    "names differ": lambda s: night(s).types_by_name.clear(),
+    "was decided at seq": lambda s: setattr(row(s, 3), "seq", 10**6),
+    "was made at": lambda s: setattr(row(s, 3), "created_ms", 10**15),
+    "does not know that it was booked": lambda s: setattr(night(s).event, "booked", False),
+    "is no lapsed one": lambda s: night(s).lapsed.update(ann=1),
+    "is not that of the table": lambda s: s.state.key_order.reverse(),
+    "not that of the table": lambda s: s.state.key_order.append(s.state.key_order[-1]),
+    "order of their time": lambda s: s.state.key_order.appendleft(Key(b"gone", b"", b"", 10**15)),
+    "the hash does not follow": lambda s: setattr(night(s).event, "name", "Day"),
+    "counts as changed": lambda s: s.state.bookings.changed.update({1: copy(row(s, 1))}),
+    "are archived, and still there": lambda s: s.state.bookings.archived.update({1: row(s, 1)}),
+    "a user stands under": lambda s: s.state.users.rows.update(zed=row(s, 1)),
+    "sales and events differ": lambda s: s.state.sales.pop(1),
+}
+
+
+@pytest.mark.parametrize(("named", "spoils"), SPOILT.items(), ids=SPOILT)
+def test_a_fault_is_named(named, spoils):
+    story = busy()
+    for table in story.state.tables.values():
+        table.take_changes()  # so that the hash is settled, and a change behind its back is seen
+    check(story.state)
+    spoils(story)
+    with pytest.raises(AssertionError, match=named):
+        check(story.state)
+
+
+def test_it_changes_nothing():
+    story = busy()
+    before = story.state.counters()
+    check(story.state)
+    assert story.state.counters() == before
