@@ -49,16 +49,16 @@ class ChangeEvent(msgspec.Struct, gc=False, frozen=True):
     event_id: int
     name: str | UnsetType = UNSET
     starts_ms: int | UnsetType = UNSET
-    ends_ms: int | None | UnsetType = UNSET
+    ends_ms: int | UnsetType | None = UNSET
     venue: str | UnsetType = UNSET
     city: str | UnsetType = UNSET
     country: str | UnsetType = UNSET
     category: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
     currency: str | UnsetType = UNSET
-    on_sale_ms: int | None | UnsetType = UNSET
+    on_sale_ms: int | UnsetType | None = UNSET
     max_per_user: int | UnsetType = UNSET
-    max_holds_per_user: int | None | UnsetType = UNSET
+    max_holds_per_user: int | UnsetType | None = UNSET
     waitlist: int | UnsetType = UNSET
     types: tuple[TypeChange, ...] = ()
     hold_ms: int = HOLD_MS_DEFAULT  # of those in line who get what is added

@@ -54,8 +54,9 @@ def check(state: State) -> None:
         line = sorted(waiting[ticket_type.id], key=lambda booking: booking.seq)
         _check_line(state, ticket_type, line)
     for sale in state.sales.values():
-        _check_claims(sale, [booking for type_id in sale.types for booking in by_type[type_id]])
-        _check_sweeping(state, sale, [booking for type_id in sale.types for booking in by_type[type_id]])
+        bookings = [booking for type_id in sale.types for booking in by_type[type_id]]
+        _check_claims(sale, bookings)
+        _check_sweeping(state, sale, bookings)
     found = Counter(booking.status for booking in state.bookings.rows.values())
     for status, count in state.status_counts.items():
         assert found[status] == count, f"{count} bookings of status {status} are counted, {found[status]} are there"

@@ -26,7 +26,7 @@ _DECIMAL = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
 
 
 def parse_minor(amount: str, currency: str) -> int | None:
-    """ "49.90" EUR → 4990. None for what is not a decimal string, or has more decimals than the currency."""
+    """4990 for "49.90" EUR. None for what is not a decimal string, or has more decimals than the currency."""
     match = _DECIMAL.fullmatch(amount)
     if match is None:
         return None

@@ -86,7 +86,7 @@ async def create_event(api: Api, call: Call) -> Answer:
 async def change_event(api: Api, call: Call, event_id: str) -> Answer:
     principal = access.organiser(api.authenticator, call)
     key = key_of(call, principal)
-    return await api.write(change_event_command(call.body, _id(event_id)), key)
+    return await api.write(change_event_command(call.body, _id(event_id), api.gateway.hold_ms), key)
 
 
 async def cancel_event(api: Api, call: Call, event_id: str) -> Answer:

@@ -131,11 +131,12 @@ def create_event_command(body: bytes) -> CreateEvent:
     )
 
 
-def change_event_command(body: bytes, event_id: int) -> ChangeEvent:
+def change_event_command(body: bytes, event_id: int, hold_ms: int) -> ChangeEvent:
     asked = _change.decode(body)
     _refuse_later(asked)
     return ChangeEvent(
         event_id,
+        hold_ms=hold_ms,
         name=UNSET if asked.name is UNSET else _name(asked.name, "name"),
         starts_ms=UNSET if asked.starts_at is UNSET else to_ms(asked.starts_at, "startsAt"),
         ends_ms=UNSET if asked.ends_at is UNSET else _to_ms_or_none(asked.ends_at, "endsAt"),

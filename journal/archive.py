@@ -35,9 +35,8 @@ class Archive:
         self, path: Path, *, connections_max: int = CONNECTIONS_MAX, waiting_max: int = READS_WAITING_MAX
     ) -> None:
         self.path = path
-        self._connections_max = connections_max
         self._waiting_max = waiting_max
-        self._waiting = 0
+        self._reads: set[asyncio.Task[list[Any]]] = set()
         self._slots = asyncio.Semaphore(connections_max)
         self._idle: list[aiosqlite.Connection] = []
         self._closed = False
@@ -67,12 +66,10 @@ class Archive:
     async def close(self) -> None:
         """Wait for the reads that are under way, and let go of the database."""
         self._closed = True
-        for _ in range(self._connections_max):
-            await self._slots.acquire()
+        if self._reads:
+            await asyncio.wait(self._reads)
         while self._idle:
             await self._idle.pop().close()
-        for _ in range(self._connections_max):  # whoever still waits learns that it is closed
-            self._slots.release()
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,22 +80,25 @@ class Archive:
         await self.close()
 
     async def _read(self, table: TableLayout, sql: str, *parameters: int | str) -> list[Any]:
-        if self._waiting >= self._waiting_max:
-            raise ArchiveBusy(f"{self._waiting} reads of past bookings are waiting, which is the bound.")
-        self._waiting += 1
-        try:
-            async with self._slots:
-                if self._closed:
-                    raise JournalClosed("The archive is closed: nothing more can be read.")
-                with reading(self.path):
-                    rows = await self._fetch(sql, parameters)
-                    return table.records(rows)
-        finally:
-            self._waiting -= 1
+        if self._closed:
+            raise JournalClosed("The archive is closed: nothing more can be read.")
+        if len(self._reads) >= self._waiting_max:
+            raise ArchiveBusy(f"{len(self._reads)} reads of past bookings are waiting, which is the bound.")
+        # a task of its own: when the caller goes away, the thread is still at it, and its connection not free
+        read = asyncio.ensure_future(self._read_in_turn(table, sql, parameters))
+        self._reads.add(read)
+        read.add_done_callback(self._reads.discard)
+        return await asyncio.shield(read)
+
+    async def _read_in_turn(self, table: TableLayout, sql: str, parameters: tuple[int | str, ...]) -> list[Any]:
+        async with self._slots:
+            with reading(self.path):
+                rows = await self._fetch(sql, parameters)
+                return table.records(rows)
 
     async def _fetch(self, sql: str, parameters: tuple[int | str, ...]) -> Iterable[Any]:
         try:
-            connection = self._idle.pop() if self._idle else await aiosqlite.Connection(self._connect, 64)
+            connection = self._idle.pop() if self._idle else await self._open()
         except _NothingStoredError:
             return []
         try:
@@ -106,20 +106,28 @@ class Archive:
         finally:
             self._idle.append(connection)
 
-    def _connect(self) -> sqlite3.Connection:
-        """Run on the connection's own thread."""
-        if not self.path.exists():
-            raise _NothingStoredError
-        database = open_to_read(self.path)
+    async def _open(self) -> aiosqlite.Connection:
+        faults: list[Exception] = []
+        connection = await aiosqlite.Connection(lambda: self._connect(faults), 64)
+        if faults:
+            await connection.close()
+            raise faults[0]
+        return connection
+
+    def _connect(self, faults: list[Exception]) -> sqlite3.Connection:
+        """Run on the connection's own thread. Must give it something to close: a thread whose connection could not be
+        made can't be waited for.
+        """
+        database = None
         try:
-            version = version_of(database, self.path)
-        except BaseException:
-            database.close()
-            raise
-        if version != SCHEMA_VERSION:  # it is just being made, or brought up to date
-            database.close()
-            raise _NothingStoredError
-        return database
+            if not self.path.exists():
+                raise _NothingStoredError
+            database = open_to_read(self.path)
+            if version_of(database, self.path) != SCHEMA_VERSION:
+                raise _NothingStoredError  # it is just being made, or brought up to date
+        except Exception as fault:  # noqa: BLE001 - raised again by whoever waits
+            faults.append(fault)
+        return database or sqlite3.connect(":memory:")
 
 
 class _NothingStoredError(Exception):

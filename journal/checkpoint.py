@@ -104,7 +104,8 @@ class Checkpoint:
     def _write_rows(self, table: TableLayout, statement: Callable[[int], str], rows: Iterator[Sequence[Any]]) -> None:
         """Some tens of rows per statement. SQLite works without the interpreter's lock and must get it back after each
         statement: with one row in each that would be often, with thousands the event loop would wait while they are
-        bound."""
+        bound.
+        """
         sql = statement(table.rows_per_statement)
         while part := list(islice(rows, table.rows_per_statement)):
             if len(part) < table.rows_per_statement:

@@ -173,7 +173,8 @@ def _failed(path: Path, error: Exception) -> CheckpointFailed:
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours. What is asked is always the same, so where the system is not to blame, the bytes
-    are."""
+    are.
+    """
     try:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as error:  # its messages quote names, which may be damaged

@@ -96,7 +96,8 @@ class FolderLocked(JournalError):
 
 class CheckpointFailed(JournalError):
     """The database could not be read or written: full disk, I/O error, locked for too long. Nothing of the
-    transaction under way is in it."""
+    transaction under way is in it.
+    """
 
 
 class CorruptCheckpoint(JournalError):

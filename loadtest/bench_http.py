@@ -29,10 +29,10 @@ GENERATOR_CPU = 1
 
 
 @contextmanager
-def product(data: Path) -> Iterator[int]:
-    """The port of a node on a core of its own."""
+def product(data: Path, *, pinned: bool = True) -> Iterator[int]:
+    """The port of a node, on a core of its own if `pinned`."""
     command = [sys.executable, "-m", "onsale", "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
-    with _pinned(command) as process:
+    with _started(command, pinned=pinned) as process:
         assert process.stdout is not None
         for line in process.stdout:
             found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
@@ -44,15 +44,16 @@ def product(data: Path) -> Iterator[int]:
 
 @contextmanager
 def peer(name: str) -> Iterator[int]:
-    with _pinned([sys.executable, "-m", "onsale.loadtest.peers", name, "--port", "0"]) as process:
+    with _started([sys.executable, "-m", "onsale.loadtest.peers", name, "--port", "0"], pinned=True) as process:
         assert process.stdout is not None
         yield int(json.loads(process.stdout.readline())["port"])
 
 
 @contextmanager
-def _pinned(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
+def _started(command: list[str], *, pinned: bool) -> Iterator["subprocess.Popen[str]"]:
     cpus = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {SERVER_CPU if SERVER_CPU in cpus else min(cpus)})
+    if pinned:
+        os.sched_setaffinity(0, {SERVER_CPU if SERVER_CPU in cpus else min(cpus)})
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     finally:

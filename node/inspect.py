@@ -57,7 +57,7 @@ class Inspection:
         try:
             recovered = recover(self._disk, repair=False)
             self.last_seq = recovered.last_seq
-            if recovered.dropped is not None:
+            if recovered.dropped is not None and not user:  # else it is what is being written at this moment
                 self.notes.append(str(recovered.dropped))
         except CorruptJournal as damage:
             self.damage = damage

@@ -50,7 +50,10 @@ def start(data: Path, progress: Progress | None = None) -> Started:
     finally:
         gc.enable()
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what was loaded stays; the collector need not look at it again
+    gc.set_threshold(
+        10_000, 50, 100
+    )  # nor look at everything so often: records are not tracked, and requests make few cycles
     return Started(state, recovered, disk, 0 if loaded is None else loaded.position.seq)
 
 

@@ -4,6 +4,7 @@ Owns how shows, towns and dates become events. Equal times give equal events; th
 """
 
 from datetime import date, timedelta
+from typing import Any
 
 from ..engine.commands import CreateEvent, TypeSpec
 from ..engine.status import WAITLIST_FIRST_FIT, WAITLIST_OFF
@@ -91,69 +92,53 @@ def _price(euros: float, currency: str) -> str:
 
 
 def _special_events(today_ms: int) -> list[CreateEvent]:
+    """Each shows something that the others do not."""
+
+    def times(day: int, hour: int, hours: int) -> dict[str, Any]:
+        starts_ms = today_ms + day * DAY_MS + hour * HOUR_MS
+        return {"starts_ms": starts_ms, "ends_ms": starts_ms + hours * HOUR_MS}
+
     return [
         CreateEvent(
+            **times(21, 19, 3),
             name="Kitchen Concert: Marrow & Vine",
-            starts_ms=today_ms + 21 * DAY_MS + 19 * HOUR_MS,
-            ends_ms=today_ms + 21 * DAY_MS + 22 * HOUR_MS,
-            venue="A kitchen in Neukölln",
-            city="Berlin",
-            country="Germany",
-            category="concert",
+            venue="A kitchen in Neukölln", city="Berlin", country="Germany", category="concert",
             description="Two voices, one stove, soup included. Three seats are left at the table.",
             types=(TypeSpec("Seat at the table", "35.00", 3),),
             max_per_user=2,
         ),
         CreateEvent(
+            **times(150, 20, 3),
             name="Northern Fuse: the Farewell Night",
-            starts_ms=today_ms + 150 * DAY_MS + 20 * HOUR_MS,
-            ends_ms=today_ms + 150 * DAY_MS + 23 * HOUR_MS,
-            venue="Marsh Common",
-            city="London",
-            country="United Kingdom",
-            category="concert",
+            venue="Marsh Common", city="London", country="United Kingdom", category="concert", currency="GBP",
             description="One last evening with everyone who was ever in the band. Tickets go on sale in two weeks.",
-            currency="GBP",
-            on_sale_ms=today_ms + 14 * DAY_MS + 10 * HOUR_MS,
             types=(TypeSpec("Standing", "75.00", 8000), TypeSpec("Seated", "95.00", 2000)),
+            on_sale_ms=today_ms + 14 * DAY_MS + 10 * HOUR_MS,
             max_per_user=4,
             max_holds_per_user=1,
         ),
         CreateEvent(
+            **times(33, 17, 5),
             name="The Long Table",
-            starts_ms=today_ms + 33 * DAY_MS + 17 * HOUR_MS,
-            ends_ms=today_ms + 33 * DAY_MS + 22 * HOUR_MS,
-            venue="La Grande Verrière",
-            city="Paris",
-            country="France",
-            category="festival",
+            venue="La Grande Verrière", city="Paris", country="France", category="festival",
             description="Dinner for two hundred at one table. In line, a small group may be served before a large one.",
             types=(TypeSpec("Seat", "68.00", 200),),
             waitlist=WAITLIST_FIRST_FIT,
         ),
         CreateEvent(
+            **times(12, 9, 2),
             name="Open Rehearsal: Orchestra of the Three Rivers",
-            starts_ms=today_ms + 12 * DAY_MS + 9 * HOUR_MS,
-            ends_ms=today_ms + 12 * DAY_MS + 11 * HOUR_MS,
-            venue="Donauhalle",
-            city="Vienna",
-            country="Austria",
-            category="family",
+            venue="Donauhalle", city="Vienna", country="Austria", category="family",
             description="Sit between the violins while they practise. Free of charge; a ticket is needed all the same.",
             types=(TypeSpec("Free ticket", "0.00", 150),),
             max_per_user=5,
         ),
         CreateEvent(
+            **times(40, 21, 2),
             name="Midnight Sauna Comedy",
-            starts_ms=today_ms + 40 * DAY_MS + 21 * HOUR_MS,
-            ends_ms=today_ms + 40 * DAY_MS + 23 * HOUR_MS,
-            venue="Kvarnhallen, the lower floor",
-            city="Stockholm",
-            country="Sweden",
-            category="comedy",
+            venue="Kvarnhallen, the lower floor", city="Stockholm", country="Sweden", category="comedy", currency="SEK",
             description="Six comedians, eighty degrees. There is no waitlist: what is gone is gone.",
-            currency="SEK",
             types=(TypeSpec("Bench", "290.00", 24),),
             waitlist=WAITLIST_OFF,
         ),
-    ]
+    ]  # fmt: skip

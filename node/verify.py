@@ -100,10 +100,10 @@ class _Verification:
         self.state: State | None = State()  # None as soon as a fact could not be applied
         self.auditor = Auditor()
         self.checkpoint: Loaded | None = None
+        self.in_use_by = used_by(data)
 
     def run(self) -> None:
         report = self.report
-        self.in_use_by = used_by(self.data)
         if self.in_use_by:
             report.notes.append(
                 f"The folder is in use by {self.in_use_by}; what it writes from now on is not looked at."
@@ -140,7 +140,7 @@ class _Verification:
         except CorruptJournal as error:
             report.fault(Finding(error.reason, error.seq, None, error.segment, error.offset))
             return None
-        if recovered.dropped is not None:
+        if recovered.dropped is not None and not self.in_use_by:  # else it is what is being written at this moment
             report.notes.append(str(recovered.dropped))
         if position is not None and position.journal_id != recovered.journal_id:
             report.fault(Finding("the checkpoint belongs to another journal"))

@@ -9,7 +9,7 @@ from ..status import BOOKING_FOLLOWERS, COUNTS_AS_HELD, COUNTS_AS_SOLD, COUNTS_F
 
 
 def begin(state: State, booking_id: int) -> Booking:
-    """Get hold of a booking to change it: `_become` must follow."""
+    """Get hold of a booking to change it: `become` must follow."""
     booking = state.bookings.rows[booking_id]
     state.bookings.touch(booking_id, booking)
     due_ms = deadline_of(booking)

@@ -73,7 +73,7 @@ def start_payment(state: State, now_ms: int, command: StartPayment, key: Idempot
         return refuse(
             state, Code.AMOUNT_MISMATCH, f"The booking costs {due} {currency}.", amount=due, currency=currency
         )
-    return _start(state, now_ms, sale, booking, command.method, key)
+    return _start(state, sale, booking, command.method, key)
 
 
 def _which_booking(state: State, sale: Sale, command: StartPayment) -> Booking | Decision:
@@ -100,9 +100,7 @@ def _which_booking(state: State, sale: Sale, command: StartPayment) -> Booking |
     return refuse(state, Code.NO_SUCH_BOOKING, "The user has no booking for this event.")
 
 
-def _start(
-    state: State, now_ms: int, sale: Sale, booking: Booking, method: str | None, key: Idempotency | None
-) -> Decision:
+def _start(state: State, sale: Sale, booking: Booking, method: str | None, key: Idempotency | None) -> Decision:
     currency = sale.event.currency
     facts: list[Fact] = []
     if booking.status == PAYING:

@@ -13,7 +13,7 @@ from onsale.tests.engine.chance import Chance
 from onsale.tests.engine.run import START_MS, Run, promotions_at_most
 
 EXAMPLES = int(os.environ.get("ONSALE_EXAMPLES", "0"))
-FULL = settings(max_examples=EXAMPLES or 100, derandomize=not EXAMPLES, database=None, deadline=None)
+FULL = settings(max_examples=EXAMPLES or 300, derandomize=not EXAMPLES, database=None, deadline=None)
 STEPS = st.sampled_from([100, 0]).flatmap(
     lambda length: st.lists(st.integers(0, 2**64 - 1), min_size=length, max_size=length + 20)
 )

@@ -59,6 +59,7 @@ def night(story):
 SPOILT = {
     "counts": lambda s: setattr(seat(s), "held", 0),
     "of 8": lambda s: setattr(seat(s), "capacity", 8),
+    "9 bookings of status 2 are counted": lambda s: s.state.status_counts.update({2: 9}),
     "the line is": lambda s: setattr(row(s, 5), "seq", s.state.seq),
     "is told": lambda s: setattr(row(s, 5), "line_number", row(s, 7).line_number),
     "promotable is False": lambda s: setattr(seat(s), "capacity", 20),

@@ -311,3 +311,14 @@ async def test_a_cancelled_event_gives_everything_back(calls: Calls) -> None:
 async def test_new_events_are_refused_by_field(calls: Calls, changes: dict[str, Any], field: str) -> None:
     got = await calls("POST", "/events", EVENT | changes)
     assert (got.status, got.code, got.json()["field"]) == (400, "invalid_field", field)
+
+
+async def test_whoever_gets_added_capacity_holds_it_as_long_as_anyone(calls: Calls) -> None:
+    """Also where the node was started with another --hold-seconds than the usual 300."""
+    event_id = await calls.event(ticketTypes=[{"name": "S", "price": "1", "capacity": 1}])
+    await calls.held(event_id, "ada")
+    waiting = (await calls("POST", "/booking", {"userId": "bob", "eventId": event_id})).json()
+    calls.gateway.hold_ms = 42_000
+    await calls("PATCH", f"/events/{event_id}", {"ticketTypes": [{"name": "S", "capacity": 2}]})
+    promoted = (await calls("GET", f"/booking/{waiting['bookingId']}")).json()
+    assert (promoted["status"], promoted["expiresInSeconds"]) == ("held", 42)

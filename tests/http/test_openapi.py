@@ -183,7 +183,7 @@ def test_examples_of_bodies_are_taken() -> None:
         return json.dumps(content["example"]).encode()
 
     assert create_event_command(example("post", "/events")).types
-    assert change_event_command(example("patch", "/events/{eventId}"), 1).types
+    assert change_event_command(example("patch", "/events/{eventId}"), 1, 300_000).types
     assert book_command(example("post", "/booking"), 1).quantity == 2
     assert pay_command(example("post", "/pay")).amount == "99.80"
     assert refund_command(example("post", "/booking/{bookingId}/refund"), 1, 1).amount == "99.80"

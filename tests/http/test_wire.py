@@ -24,7 +24,7 @@ DECODERS = {
     "refund": lambda body: refund_command(body, 1, HOLD_MS),
     "user": lambda body: save_user_command(body, "ada"),
     "create": create_event_command,
-    "change": lambda body: change_event_command(body, 1),
+    "change": lambda body: change_event_command(body, 1, 300_000),
     "nothing": check_nothing,
 }
 

@@ -21,7 +21,7 @@ def create(**changes: Any) -> CreateEvent:
 
 
 def change(**changes: Any) -> ChangeEvent:
-    return change_event_command(json.dumps(changes).encode(), 7)
+    return change_event_command(json.dumps(changes).encode(), 7, 300_000)
 
 
 def field_refused(make: Any, **changes: Any) -> str:

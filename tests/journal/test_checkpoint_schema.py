@@ -28,7 +28,8 @@ LAYOUTS = {1: "a6f2f256a4b4c386"}
 
 def test_a_changed_layout_has_a_version_of_its_own(path: Path) -> None:
     """Fails when a record, a table or a counter changed. Raise SCHEMA_VERSION and add the new layout here, unless the
-    version that is there was never released: then put the new digest in its place."""
+    version that is there was never released: then put the new digest in its place.
+    """
     Checkpoint(path).close()
     tables = query(path, "SELECT name, sql FROM sqlite_master ORDER BY name")
     layout = repr((tables, list(State().tables), list(State().counters())))

@@ -138,6 +138,16 @@ def test_a_folder_that_is_in_use_is_read_and_a_note_says_so(history: History, da
     assert "in use" not in " ".join(report_of(data).notes)
 
 
+def test_what_is_being_written_at_this_moment_is_no_torn_tail(history: History, data: Path) -> None:
+    history.write(data)
+    path = segments(data)[-1]
+    path.write_bytes(path.read_bytes()[:-10])
+    with lock_folder(data):
+        report = report_of(data)
+    assert not report.findings
+    assert "was being written" not in " ".join(report.notes)
+
+
 @pytest.mark.parametrize("made", [False, True])
 def test_a_folder_without_a_journal(tmp_path: Path, made: bool) -> None:
     if made:

@@ -158,6 +158,7 @@ class Story:
             self.changed.clear()
             self.wait_until(seconds)
             found = self.words(self.ask(asked)) if asked is not None else ""
+            assert not self.state.promotable, f"row {number}: {row} freed tickets, and they were not passed on at once"
             self.wait_until(seconds)
             assert found == answer, f"row {number}: {row}"
             if then:

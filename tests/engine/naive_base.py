@@ -1,0 +1,203 @@
+"""What the parts of the naive model share: its rows, how it sees them, and how free tickets go down a line."""
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+from onsale.engine import commands as c
+
+DAY_MS = 24 * 60 * 60 * 1000
+HOUR_MS = 60 * 60 * 1000
+PAYING_MS = 15 * 60 * 1000
+WARN_MS = 60 * 1000
+DECIMALS = {"EUR": 2, "JPY": 0, "KWD": 3}
+TRY_AGAIN = {"too_early", "overloaded"}
+
+HOLDING = ("held", "paying")
+SOLD = ("confirmed", "partial_refund_pending", "partially_refunded")
+CLAIMED = (*HOLDING, *SOLD, "waiting")
+ENDED = ("expired", "cancelled", "refunded")
+
+Row = dict[str, Any]
+
+
+class Answer(NamedTuple):
+    kind: str  # the reply's type, or the refusal's code
+    fields: Row
+    replayed: bytes | None = None  # the first answer to this key, once more
+    kept: bytes | None = None  # from now on the answer to this key
+
+    @property
+    def is_refusal(self) -> bool:
+        return self.kind[0].islower()
+
+
+def no(code: str) -> Answer:
+    return Answer(code, {})
+
+
+NOTHING = Answer("Done", {"nothing": True})
+DONE = Answer("Done", {})
+
+
+def minor(amount: str, currency: str) -> int | None:
+    try:
+        number = Decimal(amount)
+    except InvalidOperation:
+        return None
+    scaled = number.scaleb(DECIMALS[currency])
+    return int(scaled) if scaled == scaled.to_integral_value() and number >= 0 and amount[0].isdigit() else None
+
+
+class Base:
+    def __init__(self, promotions_max: int = 1000) -> None:
+        self.promotions_max = promotions_max
+        self.events: dict[int, Row] = {}
+        self.types: dict[int, Row] = {}
+        self.bookings: dict[int, Row] = {}
+        self.payments: dict[int, Row] = {}
+        self.refunds: dict[int, Row] = {}
+        self.keys: dict[bytes, Row] = {}
+        self.notices: list[tuple[str, str, int]] = []
+        self.lapsed: dict[tuple[str, int], int | None] = {}
+        self.next = dict.fromkeys(("event", "type", "booking", "payment", "refund"), 1)
+        self.now = 0
+
+    _key: c.Idempotency | None = None
+
+    def ask(self, now: int, command: c.Command, key: c.Idempotency | None = None) -> Answer:
+        self.now = now
+        handle = getattr(self, "on_" + re.sub(r"(?<!^)(?=[A-Z])", "_", type(command).__name__).lower())
+        if key is None:
+            return handle(command)
+        known = self.keys.get(key.digest)
+        if known is not None and now < known["at"] + DAY_MS:
+            if known["fingerprint"] != key.fingerprint:
+                return no("idempotency_mismatch")
+            return Answer("", {}, replayed=key.digest)
+        self._key = key
+        answer = handle(command)
+        self._key = None
+        if answer.kind in TRY_AGAIN:
+            return answer
+        self.keys[key.digest] = {"fingerprint": key.fingerprint, "at": now}
+        return answer._replace(kept=key.digest)
+
+    def free(self, kind: Row) -> int:
+        taken = sum(b["quantity"] for b in self._of(kind) if b["status"] in HOLDING + SOLD)
+        return kind["capacity"] - taken
+
+    def counts(self, kind: Row) -> tuple[int, int, int]:
+        mine = self._of(kind)
+        return (
+            sum(b["quantity"] for b in mine if b["status"] in HOLDING),
+            sum(b["quantity"] for b in mine if b["status"] in SOLD),
+            len(self.line(kind)),
+        )
+
+    def line(self, kind: Row) -> list[Row]:
+        return sorted((b for b in self._of(kind) if b["status"] == "waiting"), key=lambda b: b["joined"])
+
+    def _of(self, kind: Row) -> list[Row]:
+        return [b for b in self.bookings.values() if b["type"] == kind["id"]]
+
+    def _mine(self, user: str, event: Row) -> list[Row]:
+        return [b for b in self.bookings.values() if b["user"] == user and b["event"] == event["id"]]
+
+    def _types(self, event: Row) -> list[Row]:
+        return [kind for kind in self.types.values() if kind["event"] == event["id"]]
+
+    def closes(self, event: Row) -> int:
+        return event["starts_ms"] if event["ends_ms"] is None else event["ends_ms"]
+
+    def servable(self, kind: Row) -> bool:
+        """Somebody in this line must be served, or told that it will never be."""
+        event = self.events[kind["event"]]
+        if event["cancelled"] or event["closed"]:
+            return False
+        line, free = self.line(kind), self.free(kind)
+        if any(b["quantity"] > kind["capacity"] for b in line):
+            return True
+        if event["waitlist"] == 1:
+            line = line[:1]
+        return any(b["quantity"] <= free for b in line)
+
+    def _add(self, booking: Row, status: str) -> None:
+        booking["status"] = status
+        self.bookings[booking["id"]] = booking
+        self.next["booking"] += 1
+        self.events[booking["event"]]["booked"] = True
+
+    def _tell(self, booking: Row, what: str) -> None:
+        self.notices.append((booking["user"], what, booking["id"]))
+
+    def _end(self, booking: Row, status: str, tell: str) -> None:
+        booking.update(status=status, ended=self.now)
+        if status == "expired":
+            self.lapsed[booking["user"], booking["event"]] = booking["id"]
+        self._tell(booking, tell)
+
+    def _serve(self, kind: Row, hold_ms: int, room: int | None = None) -> int:
+        """Free tickets go down the line, in the very step; says how many people were served or told."""
+        event, done = self.events[kind["event"]], 0
+        room = self.promotions_max if room is None else room
+        if event["cancelled"] or event["closed"]:
+            return 0
+        for booking in self.line(kind):
+            if booking["quantity"] > kind["capacity"] and done < room:
+                self._end(booking, "cancelled", "cancelled")
+                done += 1
+        for booking in self.line(kind):
+            if done >= room:
+                break
+            if booking["quantity"] > kind["capacity"]:
+                continue
+            if booking["quantity"] <= self.free(kind):
+                booking.update(status="held", held_at=self.now, expires=self.now + hold_ms)
+                self._tell(booking, "your_turn")
+                done += 1
+            elif event["waitlist"] == 1:
+                break
+        return done
+
+    def _lapses(self, booking: Row) -> int:
+        """When a hold ends; while a payment is under way not before a quarter of an hour after it began."""
+        return max(booking["expires"], booking["held_at"] + PAYING_MS * (booking["status"] == "paying"))
+
+    def unsettled(self, booking: Row) -> bool:
+        rows = [*self.payments.values(), *self.refunds.values()]
+        return any(row["booking"] == booking["id"] for row in rows)
+
+    def _forget_lapse(self, booking: Row) -> None:
+        if self.lapsed.get((booking["user"], booking["event"])) == booking["id"]:
+            self.lapsed[booking["user"], booking["event"]] = None
+
+
+EVENT_FIELDS = (
+    "name",
+    "starts_ms",
+    "ends_ms",
+    "venue",
+    "city",
+    "country",
+    "category",
+    "description",
+    "currency",
+    "on_sale_ms",
+    "max_per_user",
+    "max_holds_per_user",
+    "waitlist",
+)
+
+STATUS_NUMBERS = {
+    "waiting": 1,
+    "held": 2,
+    "paying": 3,
+    "confirmed": 4,
+    "expired": 5,
+    "cancelled": 6,
+    "refund_pending": 7,
+    "refunded": 8,
+    "partial_refund_pending": 9,
+    "partially_refunded": 10,
+}

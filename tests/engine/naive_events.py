@@ -1,0 +1,110 @@
+"""The naive model: what an organiser does, and users."""
+
+from msgspec import UNSET
+
+from onsale.engine import commands as c
+from onsale.tests.engine.naive_base import DECIMALS, EVENT_FIELDS, Answer, Base, Row, minor, no
+
+
+class Events(Base):
+    def on_create_event(self, asked: c.CreateEvent) -> Answer:
+        event = {name: getattr(asked, name) for name in EVENT_FIELDS}
+        if self._wrong(event) or not asked.types:
+            return no("invalid_field")
+        prices = [minor(spec.price, event["currency"]) for spec in asked.types]
+        if None in prices or len({spec.name for spec in asked.types}) < len(asked.types):
+            return no("invalid_field")
+        event.update(id=self.next["event"], cancelled=False, closed=False, booked=False)
+        self.next["event"] += 1
+        self.events[event["id"]] = event
+        for spec, price in zip(asked.types, prices, strict=True):
+            self._add_type(event, spec.name, price, spec.capacity)
+        return self._event_reply(event, created=True)
+
+    def _wrong(self, event: Row) -> bool:
+        return (
+            event["currency"] not in DECIMALS
+            or (event["ends_ms"] is not None and event["ends_ms"] < event["starts_ms"])
+            or (event["on_sale_ms"] is not None and event["on_sale_ms"] > self.closes(event))
+        )
+
+    def _add_type(self, event: Row, name: str, price: int | None, capacity: int) -> None:
+        number = self.next["type"]
+        self.types[number] = {"id": number, "event": event["id"], "name": name, "price": price, "capacity": capacity}
+        self.next["type"] += 1
+
+    def _event_reply(self, event: Row, *, created: bool = False) -> Answer:
+        fields = {name: event[name] for name in (*EVENT_FIELDS, "cancelled", "closed")}
+        views = tuple(
+            (kind["id"], kind["name"], kind["price"], kind["capacity"], *self.counts(kind))
+            for kind in self._types(event)
+        )
+        return Answer("EventReply", {**fields, "event_id": event["id"], "created": created, "views": views})
+
+    def on_change_event(self, asked: c.ChangeEvent) -> Answer:
+        before = self.events.get(asked.event_id)
+        if before is None:
+            return no("no_such_event")
+        if before["cancelled"]:
+            return no("event_cancelled")
+        told = {name: getattr(asked, name) for name in EVENT_FIELDS if getattr(asked, name) is not UNSET}
+        event = {**before, **told}
+        kinds = {kind["id"]: dict(kind) for kind in self._types(event)}
+        if self._wrong(event) or not self._change_types(asked, before, event, kinds):
+            return no("invalid_field")
+        before.update(told)
+        if self.closes(before) > self.now:
+            before["closed"] = False
+        for number in sorted(kinds):
+            self.types[number] = kinds[number]
+            self.next["type"] = max(self.next["type"], number + 1)
+        if self.closes(before) > self.now and not event["closed"]:
+            room = self.promotions_max
+            for kind in self._types(before):
+                room -= self._serve(kind, asked.hold_ms, room)
+        return self._event_reply(before)
+
+    def _change_types(self, asked: c.ChangeEvent, before: Row, event: Row, kinds: dict[int, Row]) -> bool:
+        """Change `kinds` as asked; False if that cannot be."""
+        by_name = {kind["name"]: kind for kind in self._types(event)}
+        number, seen, priced = self.next["type"], set(), set()
+        for change in asked.types:
+            price = None if change.price is None else minor(change.price, event["currency"])
+            if change.price is not None and price is None:
+                return False
+            kind = kinds.get(change.id) if change.id is not None else by_name.get(change.name)
+            if change.id is not None and (kind is None or change.id >= self.next["type"]):
+                return False
+            if kind is None:
+                if change.name is None or price is None or change.capacity is None:
+                    return False
+                kinds[number] = {"id": number, "event": event["id"], "name": change.name, "price": price}
+                kinds[number]["capacity"] = change.capacity
+                number += 1
+                continue
+            kind = kinds[kind["id"]]
+            held, sold, _ = self.counts(kind)
+            if kind["id"] in seen or (change.capacity is not None and change.capacity < held + sold):
+                return False
+            seen.add(kind["id"])
+            if price is not None:
+                priced.add(kind["id"])
+                kind["price"] = price
+            kind["name"] = kind["name"] if change.name is None else change.name
+            kind["capacity"] = kind["capacity"] if change.capacity is None else change.capacity
+        repriced = all(kind["id"] in priced for kind in by_name.values())
+        if event["currency"] != before["currency"] and (before["booked"] or not repriced):
+            return False
+        return len({kind["name"] for kind in kinds.values()}) == len(kinds)
+
+    def on_cancel_event(self, asked: c.CancelEvent) -> Answer:
+        event = self.events.get(asked.event_id)
+        if event is None:
+            return no("no_such_event")
+        if event["cancelled"]:
+            return no("event_cancelled")
+        event["cancelled"] = True
+        return self._event_reply(event)
+
+    def on_save_user(self, asked: c.SaveUser) -> Answer:
+        return Answer("UserReply", {"user_id": asked.user_id, "name": asked.name, "email": asked.email})
