@@ -5,9 +5,12 @@ its shape may change between versions. Values arrive checked for type and range 
 make sense against the state is for `decide` to say.
 """
 
+from typing import Any
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from .codes import Code
 from .limits import HOLD_MS_DEFAULT
 
 
@@ -172,6 +175,16 @@ class Promote(msgspec.Struct, gc=False, frozen=True):
     hold_ms: int
 
 
+class Refuse(msgspec.Struct, gc=False, frozen=True):
+    """Refuse what was found wrong before it could become a command of its own; only of use with an idempotency key,
+    which is then kept as it would be for any other refusal. `extra` as in `replies.Refusal`.
+    """
+
+    code: Code
+    detail: str
+    extra: dict[str, Any] | None = None
+
+
 Command = (
     Book
     | StartPayment
@@ -189,6 +202,7 @@ Command = (
     | CloseSale
     | Sweep
     | Promote
+    | Refuse
 )
 
 

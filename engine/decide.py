@@ -29,6 +29,10 @@ class Decided(NamedTuple):
     replayed: bool = False
 
 
+def _refuse(state: State, _now_ms: int, command: c.Refuse) -> tuple[list[Fact], Reply]:
+    return [], Refusal(state.seq, command.code, command.detail, command.extra)
+
+
 _RULES: dict[type, Callable[[State, int, Any], tuple[list[Fact], Reply]]] = {
     c.Book: booking.book,
     c.GiveUp: booking.give_up,
@@ -46,6 +50,7 @@ _RULES: dict[type, Callable[[State, int, Any], tuple[list[Fact], Reply]]] = {
     c.CloseSale: chores.close_sale,
     c.Sweep: chores.sweep,
     c.Promote: chores.promote,
+    c.Refuse: _refuse,
 }
 
 

@@ -2,7 +2,8 @@
 
 Owns places in line: joining at the end, leaving from anywhere, one's position, and who would be served by so many
 free tickets. Numbers only grow; a place that was left stays empty. Positions come from a Fenwick tree (P. Fenwick,
-"A New Data Structure for Cumulative Frequency Tables", 1994), so all is O(log n) or O(number of distinct quantities).
+"A New Data Structure for Cumulative Frequency Tables", 1994), so all is O(log n) or O(number of distinct quantities);
+an empty place is looked at once more, when all before it have left.
 """
 
 from array import array
@@ -54,8 +55,8 @@ class Line:
         while place < len(self._tree):
             self._tree[place] -= 1
             place += place & -place
-        queue = self._queues[quantity]
-        while queue and not self._bookings[queue[0] - self._base]:
+        queue, bookings, base = self._queues[quantity], self._bookings, self._base
+        while queue and not bookings[queue[0] - base]:
             queue.popleft()
         if not queue:
             del self._queues[quantity]

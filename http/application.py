@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 from aiohttp.web_protocol import RequestPayloadError
@@ -32,9 +32,15 @@ def make_application(api: Api, more: Sequence[web.AbstractRouteDef] = ()) -> web
     async def answer(request: web.Request) -> web.StreamResponse:
         return as_response(await handle(api, await as_call(request)))
 
+    application.on_response_prepare.append(_say_nothing_of_the_server)
     application.router.add_routes(more)
     application.router.add_route("*", r"/{path:[\s\S]*}", answer)  # line breaks, too
     return application
+
+
+async def _say_nothing_of_the_server(_request: web.Request, response: web.StreamResponse) -> None:
+    """Which software answers, in which version, is of use to attackers alone."""
+    response.headers.popall(hdrs.SERVER, None)
 
 
 async def as_call(request: web.Request) -> Call:

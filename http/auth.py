@@ -31,7 +31,7 @@ TokenRole = Literal["user", "service", "organiser", "operator"]
 Role = TokenRole | Literal["anonymous"]
 TOKEN_ROLES: Final[tuple[TokenRole, ...]] = get_args(TokenRole)
 
-LEEWAY_SECONDS: Final = 30  # clocks differ
+LEEWAY_SECONDS: Final = 30  # clocks differ: a token made a moment ago may seem to begin later
 VERIFIED_MAX: Final = 20_000  # tokens remembered; about 1 KiB each
 TOKEN_CHARACTERS_MAX: Final = 8_192
 _TIME_SECONDS_MAX: Final = 253_402_300_799  # the end of the year 9999
@@ -163,12 +163,12 @@ class Authenticator:
         except (KeyNotFoundError, msgspec.ValidationError, jwt.PyJWTError, ValueError, RecursionError) as fault:
             return _refused(_why(fault))
         now = self._clock()
-        if not now < claims.exp + LEEWAY_SECONDS:
+        if not now < claims.exp:
             return _refused("The token has expired; get a new one.")
         if now < claims.nbf - LEEWAY_SECONDS:
             return _refused("The token is not valid yet.")
         principal = Principal(claims.sub, claims.role)
-        self._remember(header, principal, claims.exp + LEEWAY_SECONDS)
+        self._remember(header, principal, claims.exp)
         return principal
 
     def _decode(self, token: str) -> Any:

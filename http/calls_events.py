@@ -1,6 +1,5 @@
 """Calls about events: searching, reading, and what organisers do with them."""
 
-import asyncio
 from typing import Final
 
 from ..engine.codes import Code
@@ -9,7 +8,7 @@ from ..engine.rules.event import event_reply
 from ..engine.search import Hits, SearchRequest
 from ..engine.state import Sale
 from . import access
-from .api import MIN_SEQ_WAIT_SECONDS, Api
+from .api import Api
 from .caching import LISTED, LIVE, read_answer
 from .call import Answer, Call, Reply
 from .idempotency import key_of
@@ -23,7 +22,6 @@ from .wire_events import change_event_command, create_event_command
 SEARCH_PARAMETERS: Final = (
     "search", "name", "start_date", "end_date", "city", "category", "limit", "cursor",
 )  # fmt: skip
-_INDEX_POLL_SECONDS: Final = 0.01
 
 
 async def list_events(api: Api, call: Call) -> Answer:
@@ -49,18 +47,13 @@ async def list_events(api: Api, call: Call) -> Answer:
 
 async def _search(api: Api, request: SearchRequest, min_seq: int) -> Hits:
     """The page, from an index that has reached `min_seq`: it follows the journal a moment behind."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + MIN_SEQ_WAIT_SECONDS
-    while True:
-        try:
-            hits = await api.gateway.search(request)
-        except ValueError:
-            raise bad_cursor() from None
-        if hits.seq >= min_seq:
-            return hits
-        if loop.time() >= until:
-            raise refused(Code.REPLICA_BEHIND, f"The search index has reached {hits.seq}, not yet {min_seq}.")
-        await asyncio.sleep(_INDEX_POLL_SECONDS)
+    try:
+        hits = await api.gateway.search(request, min_seq)
+    except ValueError:
+        raise bad_cursor() from None
+    if hits.seq < min_seq:
+        raise refused(Code.REPLICA_BEHIND, f"The search index has reached {hits.seq}, not yet {min_seq}.")
+    return hits
 
 
 async def get_event(api: Api, call: Call, event_id: str) -> Answer:

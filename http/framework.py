@@ -20,7 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from ..engine.codes import Code
-from .call import PROBLEM
+from .call import PROBLEM, Answer
 from .problems import problem
 from .response_bytes import INTERNAL_PROBLEM, http_problem
 
@@ -61,6 +61,10 @@ class FrameworkConnection(RequestHandler):
         """Whether the answer to the request in hand is to be this connection's last."""
         raise NotImplementedError
 
+    def finish(self, answer: Answer) -> Answer:
+        """Add what every answer says."""
+        raise NotImplementedError
+
     @property
     def is_streaming(self) -> bool:
         """Whether part of an answer has been sent while its handler still runs."""
@@ -74,7 +78,7 @@ class FrameworkConnection(RequestHandler):
         if not isinstance(resp, web.StreamResponse):
             resp = self.handle_error(request, exc=TypeError(f"A handler returned {resp!r} instead of a response"))
         elif isinstance(resp, web.HTTPException) and resp.status >= 400 and resp.content_type != PROBLEM:
-            resp = _as_problem(resp)
+            resp = self._as_problem(resp)
         if self.is_last_answer() and not resp.prepared:
             resp.force_close()
         resp, reset = await super().finish_response(request, resp, start_time)
@@ -92,7 +96,7 @@ class FrameworkConnection(RequestHandler):
         )
         if request.writer.output_size > 0:
             raise ConnectionError("Part of the answer has been sent already")
-        return web.Response(status=INTERNAL_PROBLEM.status, body=INTERNAL_PROBLEM.body, content_type=PROBLEM)
+        return _response(self.finish(INTERNAL_PROBLEM))
 
     def pause_reading(self) -> None:
         """Do nothing: the framework holds back a client whose body it has no room for, but it is given whole ones."""
@@ -100,10 +104,14 @@ class FrameworkConnection(RequestHandler):
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
         """Do nothing, see `pause_reading`."""
 
+    def _as_problem(self, error: web.HTTPException) -> web.Response:
+        """Turn what the router or a handler raised as plain text into a problem."""
+        known = _ERRORS.get(error.status)
+        said = error.text or error.reason
+        answer = problem(*known) if known else http_problem(error.status, Code.INVALID_FIELD, said)
+        more = tuple((name, value) for name, value in error.headers.items() if not name.startswith("Content-"))
+        return _response(self.finish(answer._replace(headers=(*answer.headers, *more))))
 
-def _as_problem(error: web.HTTPException) -> web.Response:
-    """Turn what the router or a handler raised as plain text into a problem."""
-    known = _ERRORS.get(error.status)
-    answer = problem(*known) if known else http_problem(error.status, Code.INVALID_FIELD, error.text or error.reason)
-    headers = {name: value for name, value in error.headers.items() if not name.startswith("Content-")}
-    return web.Response(status=answer.status, body=answer.body, headers=headers, content_type=PROBLEM)
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, body=answer.body, headers=answer.headers, content_type=PROBLEM)

@@ -87,8 +87,10 @@ class Gateway(Protocol):
     async def reach(self, seq: int, timeout_seconds: float) -> bool:
         """Wait until `durable_seq` is at least `seq`; False if that takes too long."""
 
-    async def search(self, request: SearchRequest) -> Hits:
-        """Raises ValueError for a cursor that is not one."""
+    async def search(self, request: SearchRequest, min_seq: int) -> Hits:
+        """From an index that has everything up to `min_seq`; when that takes more than a second, from what there is,
+        and `Hits.seq` says so. Raises ValueError for a cursor that is not one.
+        """
 
     async def past_booking(self, booking_id: int) -> Booking | None:
         """A booking that has left memory."""

@@ -13,7 +13,9 @@ from .caching import MIN_SEQ_HEADER
 from .call import Answer, Call, Reply
 from .calls_bookings import post_booking, post_payment
 from .calls_events import get_availability
+from .kept_refusals import kept_refusal
 from .problems import RefusedError
+from .render import answer_of
 
 _BEFORE_ID: Final = "/events/"
 _AFTER_ID: Final = "/availability"
@@ -45,12 +47,20 @@ def make_hot(api: Api) -> Callable[[Call, Reply], bool]:
         try:
             run(api, call, counted, *ids)
         except RefusedError as refusal:
-            counted(api.finish(refusal.answer))
+            _refuse(api, call, refusal, counted)
         except Exception:  # noqa: BLE001 - the last resort is here
             counted(api.internal(call))
         return True
 
     return hot
+
+
+def _refuse(api: Api, call: Call, refusal: RefusedError, reply: Reply) -> None:
+    kept = kept_refusal(api.authenticator, call, refusal)
+    if kept is None:
+        reply(api.finish(refusal.answer))
+    else:
+        api.gateway.submit_hot(*kept, lambda told, replayed: reply(answer_of(told, api.gateway, replayed=replayed)))
 
 
 def _counted(reply: Reply, count: Callable[[int, float], None]) -> Reply:

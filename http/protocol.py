@@ -30,6 +30,7 @@ from .request_reader import Awaited, ClientError, Request, RequestReader
 from .response_bytes import CLOSE, CONTINUE, INTERNAL_PROBLEM, KEEP_ALIVE, ResponseRenderer, http_problem
 
 Hot = Callable[[Call, Reply], bool]
+Finish = Callable[[Answer], Answer]  # adds what every answer says
 
 CUT_SECONDS: Final = 0.1  # for a handler to notice that it was cancelled
 
@@ -37,10 +38,11 @@ CUT_SECONDS: Final = 0.1  # for a handler to notice that it was cancelled
 class Shared:
     """What all connections of one server have in common."""
 
-    __slots__ = ("connections", "hot", "limits", "renderer")
+    __slots__ = ("connections", "finish", "hot", "limits", "renderer")
 
-    def __init__(self, hot: Hot, limits: ConnectionLimits) -> None:
+    def __init__(self, hot: Hot, finish: Finish, limits: ConnectionLimits) -> None:
         self.hot = hot
+        self.finish = finish
         self.limits = limits
         self.renderer = ResponseRenderer()
         self.connections = 0  # open now
@@ -201,7 +203,7 @@ class Connection(FrameworkConnection):
         except Exception:  # noqa: BLE001 - log_exception logs it
             self.log_exception("Error in the hot path at %s %s", method, path)
             if slot.payload is None:
-                slot(INTERNAL_PROBLEM)
+                slot(self.finish(INTERNAL_PROBLEM))
             return True
         if not taken and slot.payload is not None:
             self.logger.error("The hot path answered %s %s and then said it would not", method, path)
@@ -215,7 +217,7 @@ class Connection(FrameworkConnection):
         self._taking = False
         slot = Slot(self, None, head_only=False, is_old=False)
         self._slots.append(slot)
-        slot.payload = self._render(answer, slot)
+        slot.payload = self._render(self.finish(answer), slot)
 
     # -- sending answers ---------------------------------------------------------------------------------------------
 
@@ -229,7 +231,7 @@ class Connection(FrameworkConnection):
             slot.payload = self._render(answer, slot)
         except Exception:  # noqa: BLE001 - log_exception logs it
             self.log_exception("This answer cannot be sent: %r", answer)
-            slot.payload = self._render(INTERNAL_PROBLEM, slot)
+            slot.payload = self._render(self.finish(INTERNAL_PROBLEM), slot)
         if self._advancing or not self._slots or self._slots[0] is not slot:
             return
         if len(self._slots) > 1:
@@ -276,6 +278,9 @@ class Connection(FrameworkConnection):
 
     def is_last_answer(self) -> bool:
         return not self._taking
+
+    def finish(self, answer: Answer) -> Answer:
+        return self._shared.finish(answer)
 
     def _is_idle(self) -> bool:
         """No answer is owed, and none will be without further bytes."""

@@ -19,6 +19,7 @@ from .api import Api
 from .caching import PRIVATE
 from .call import Answer, Call
 from .gateway import UnavailableError
+from .kept_refusals import kept_refusal
 from .problems import RefusedError, problem, refused
 from .query import path_segments
 
@@ -119,7 +120,8 @@ async def handle(api: Api, call: Call) -> Answer:
             made = handler(api, call, *ids)
             answer = await made if inspect.isawaitable(made) else made
     except RefusedError as refusal:
-        answer = refusal.answer
+        kept = kept_refusal(api.authenticator, call, refusal)
+        answer = refusal.answer if kept is None else await api.write(*kept)
     except UnavailableError as fault:
         answer = problem(Code.OVERLOADED, str(fault))
     except Exception:  # noqa: BLE001 - the last resort is here

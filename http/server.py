@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from .connection_limits import ConnectionLimits
-from .protocol import Connection, Hot, Shared
+from .protocol import Connection, Finish, Hot, Shared
 
 
 class HotServer(web.Server):
@@ -48,12 +48,14 @@ def make_runner(
     hot: Hot,
     limits: ConnectionLimits | None = None,
     *,
+    finish: Finish = lambda answer: answer,
     shutdown_seconds: float = 15.0,
     access_log: logging.Logger | None = None,
 ) -> HotRunner:
     """Make a runner for `app` with `hot` in front of it: `setup()` it, then start a `web.TCPSite` on it as usual.
 
-    The access log, when given a logger, sees the framework's requests alone.
+    `finish` adds what every answer says to those that HTTP's own faults get, which neither `app` nor `hot` sees. The
+    access log, when given a logger, sees the framework's requests alone.
     """
-    shared = Shared(hot, limits or ConnectionLimits())
+    shared = Shared(hot, finish, limits or ConnectionLimits())
     return HotRunner(app, shared, shutdown_timeout=shutdown_seconds, access_log=access_log)

@@ -29,7 +29,11 @@ UserId = Annotated[
         description=f"a string of 1 to {USER_ID_CHARACTERS_MAX} characters",
     ),
 ]
-Money = Annotated[str, Meta(min_length=1, max_length=32, description='a decimal string such as "49.90"')]
+# How many decimals a currency has, and which amount is right, is the engine's to say.
+Money = Annotated[
+    str,
+    Meta(max_length=32, pattern=r"^[0-9]{1,15}(\.[0-9]{1,9})?$", description='a decimal string such as "49.90"'),
+]
 Instant = Annotated[str, Meta(max_length=64, description='an RFC 3339 time such as "2026-11-22T10:00:00.000Z"')]
 Switch = Annotated[bool, Meta(description="true or false")]
 

@@ -153,6 +153,17 @@ class FolderLock:
         self.path = path
         self._descriptor = descriptor
 
+    def is_in_place(self) -> bool:
+        """Whether the folder's name still leads to the file that was locked.
+
+        Not so once the folder was removed, renamed or unmounted: what is written then can't be found any more, and
+        another process could take a folder of that name.
+        """
+        try:
+            return os.path.samestat(os.stat(self.path / LOCK_NAME), os.fstat(self._descriptor))  # noqa: PTH116
+        except OSError:
+            return False
+
     def release(self) -> None:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ..engine import facts as f
 from ..engine.apply import apply
+from ..engine.state import state_hash
 from ..journal.checkpoint import Checkpoint, Position
 from ..journal.disk import RealDisk
 from ..journal.recovery import create_journal
 from ..journal.writer import JournalAppender
-from ..node.checkpointing import take
 from ..node.recovery import CHECKPOINT_FILE, JOURNAL_FOLDER, start
 from .bench_engine import HOLD_MS, NOW_MS, hot_event
 from .figures import Figure, median
@@ -45,12 +45,14 @@ def fill(data: Path, bookings: int) -> None:
             apply(state, at_ms, fact)
         chain_hash = appender.append(at_ms, len(facts), f.encode(facts))
         if start_at % (BOOKINGS_PER_BATCH * 500) == 0 or start_at + BOOKINGS_PER_BATCH >= bookings:
-            taken = take(state)
             position = Position(
-                epoch=1, seq=taken.seq, at_ms=taken.at_ms, chain_hash=chain_hash, state_hash=taken.state_hash,
-                journal_id=JOURNAL_ID, counters=taken.counters,
+                epoch=1, seq=state.seq, at_ms=state.at_ms, chain_hash=chain_hash, state_hash=state_hash(state),
+                journal_id=JOURNAL_ID, counters=state.counters(),
             )  # fmt: skip
-            checkpoint.write(taken.tables, taken.notices, position)
+            checkpoint.write(
+                {name: table.take_changes() for name, table in state.tables.items()}, state.notices, position
+            )
+            state.notices = []
     checkpoint.close()
     appender.close()
 

@@ -1,8 +1,9 @@
 """When a checkpoint is taken, and what of the state it takes.
 
-Owns the changes between the moment they leave the tables and the moment SQLite has them. A checkpoint is taken right
-behind a batch and handed over once that batch is durable, so the database is never ahead of the journal. Taking is
-bounded: many small checkpoints instead of a rare long one.
+Owns the changes between the moment they leave the tables and the moment SQLite has them. A checkpoint is of the moment
+right behind a batch, and is handed over once that batch is durable, so the database is never ahead of the journal.
+Its rows are encoded a few at a time while the loop goes on, so however many there are, none of its turns is long. It
+waits for many changes or some time: a booking that is held, paid and confirmed meanwhile is one row, not three.
 """
 
 import time
@@ -12,12 +13,15 @@ from typing import Any, Protocol
 import msgspec
 
 from ..engine.records import Booking, Notice, Refund
-from ..engine.state import State, state_hash
+from ..engine.state import State, hash_of
 from ..engine.table import Changes
 from ..journal.checkpoint import Position
+from .recent import Recent
 
-ROWS_WORTH_A_CHECKPOINT = 8_192
+ROWS_WORTH_A_CHECKPOINT = 250_000  # applying as many facts again takes a start about a second
 SECONDS_BETWEEN_MAX = 30.0
+ROWS_PER_SLICE = 256  # a quarter of a millisecond
+SECONDS_BETWEEN_SLICES = 0.002
 
 
 class Taken(msgspec.Struct):
@@ -25,10 +29,24 @@ class Taken(msgspec.Struct):
 
     seq: int
     at_ms: int
-    state_hash: str
     counters: dict[str, int]
     tables: dict[str, Changes[Any, Any]]
     notices: list[Notice]
+    recent: Recent
+    chain_hash: bytes | None = None  # known once the batch that ends here is durable
+
+    def encode(self, limit: int) -> bool:
+        """Encode about `limit` rows more; whether that was all."""
+        for changes in self.tables.values():
+            if limit <= 0:
+                return False
+            if not changes.complete:
+                limit -= changes.encode(limit)
+        return all(changes.complete for changes in self.tables.values())
+
+    @property
+    def state_hash(self) -> str:
+        return hash_of(self.counters, {name: changes.hash for name, changes in self.tables.items()})
 
 
 class Writer(Protocol):
@@ -40,13 +58,6 @@ class Writer(Protocol):
     def hand_over(self, changes: dict[str, Changes[Any, Any]], notices: list[Notice], position: Position) -> None: ...
 
 
-def take(state: State) -> Taken:
-    """Everything that changed since the last call."""
-    tables = {name: table.take_changes() for name, table in state.tables.items()}
-    notices, state.notices = state.notices, []
-    return Taken(state.seq, state.at_ms, state_hash(state), state.counters(), tables, notices)
-
-
 class Checkpointing:
     def __init__(
         self,
@@ -56,6 +67,7 @@ class Checkpointing:
         epoch: int,
         journal_id: bytes,
         seq: int,
+        call_later: Callable[[float, Callable[[], None]], object],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self.seq = seq  # of the last checkpoint that is on disk
@@ -63,44 +75,64 @@ class Checkpointing:
         self._writer = writer
         self._epoch = epoch
         self._journal_id = journal_id
+        self._call_later = call_later
         self._seconds = seconds
         self._last_taken = self._handed_over_at = seconds()
         self._taken: Taken | None = None  # until SQLite has it
+        self._recent = Recent(state)
 
     def handed_over(self) -> None:
         """A batch went to the journal, and nothing is staged behind it: the moment to take one, if it is time."""
+        self._recent.follow()
         if self._taken is not None or self._writer.busy:
             return
-        state = self._state
-        rows = len(state.bookings.changed) + len(state.keys.changed) + len(state.notices)
+        rows = len(self._state.bookings.changed) + len(self._state.keys.changed)
         if rows >= ROWS_WORTH_A_CHECKPOINT or self._seconds() - self._last_taken >= SECONDS_BETWEEN_MAX:
-            self._last_taken = self._seconds()
-            self._taken = take(state)
+            self._take()
+            self._call_later(SECONDS_BETWEEN_SLICES, self._go_on)
 
     def became_durable(self, seq: int, chain_hash: bytes) -> None:
-        """Hand over what was taken at this batch's end."""
+        """The batch at whose end one was taken."""
         taken = self._taken
-        if taken is not None and taken.seq == seq:
-            self._hand_over(taken, chain_hash)
+        if taken is not None and taken.seq == seq and taken.chain_hash is None:
+            taken.chain_hash = chain_hash
+            self._hand_over_if_whole(taken)
 
     def take_now(self, chain_hash: bytes) -> None:
-        """A last one, when nothing is staged or under way and the writer is not busy."""
+        """A last or first one, at once, when nothing is staged or under way and the writer is not busy."""
         if self._state.seq > self.seq:
-            self._taken = take(self._state)
-            self._hand_over(self._taken, chain_hash)
+            taken = self._take()
+            taken.chain_hash = chain_hash
+            taken.encode(sum(len(changes.changed) for changes in taken.tables.values()) + 1)
+            self._hand_over_if_whole(taken)
 
-    def done(self, seq: int) -> float:
-        """SQLite has it. How many seconds that took."""
-        self.seq = seq
-        self._taken = None
-        return self._seconds() - self._handed_over_at
+    def _take(self) -> Taken:
+        state = self._state
+        self._recent.follow()
+        self._last_taken = self._seconds()
+        tables = {name: table.take() for name, table in state.tables.items()}
+        self._taken = Taken(state.seq, state.at_ms, state.counters(), tables, state.notices, self._recent)
+        state.notices = []
+        self._recent = Recent(state)
+        return self._taken
 
-    def _hand_over(self, taken: Taken, chain_hash: bytes) -> None:
+    def _go_on(self) -> None:
+        taken = self._taken
+        if taken is None:  # the last one, at the end, took its place
+            return
+        if taken.encode(ROWS_PER_SLICE):
+            self._hand_over_if_whole(taken)
+        else:
+            self._call_later(SECONDS_BETWEEN_SLICES, self._go_on)
+
+    def _hand_over_if_whole(self, taken: Taken) -> None:
+        if taken.chain_hash is None or not all(changes.complete for changes in taken.tables.values()):
+            return
         position = Position(
             epoch=self._epoch,
             seq=taken.seq,
             at_ms=taken.at_ms,
-            chain_hash=chain_hash,
+            chain_hash=taken.chain_hash,
             state_hash=taken.state_hash,
             journal_id=self._journal_id,
             counters=taken.counters,
@@ -108,24 +140,48 @@ class Checkpointing:
         self._handed_over_at = self._seconds()
         self._writer.hand_over(taken.tables, taken.notices, position)
 
+    @property
+    def under_way(self) -> bool:
+        """One was taken that SQLite does not have yet."""
+        return self._taken is not None
+
+    def done(self, seq: int) -> float:
+        """SQLite has it. How many seconds that took."""
+        self.seq = seq
+        self._taken = None
+        return self._seconds() - self._handed_over_at
+
     # --- what has not reached the database yet
 
-    def recent_bookings(self) -> Iterator[Booking]:
-        """Bookings that are newer in memory than in the database."""
+    def bookings_of(self, user_id: str) -> list[Booking]:
+        """New ones, oldest first."""
+        self._recent.follow()
+        ids = self._recent.booking_ids(user_id)
         if self._taken is not None:
-            yield from self._taken.tables["bookings"].changed.values()
-            yield from self._taken.tables["bookings"].archived.values()
-        yield from self._state.bookings.changed.values()
-        yield from self._state.bookings.archived.values()
+            ids = self._taken.recent.booking_ids(user_id) + ids
+        found = (self.booking(booking_id) for booking_id in ids)
+        return [booking for booking in found if booking is not None]
 
-    def recent_refunds(self) -> Iterator[Refund]:
+    def booking(self, booking_id: int) -> Booking | None:
+        """In memory, or so lately retired that the database may not have it."""
+        tables: list[Any] = [self._state.bookings]
+        if self._taken is not None:
+            tables.append(self._taken.tables["bookings"])
+        found = self._state.bookings.rows.get(booking_id)
+        return found or next((table.archived[booking_id] for table in tables if booking_id in table.archived), None)
+
+    def notices_of(self, user_id: str) -> list[Notice]:
+        """Oldest first."""
+        self._recent.follow()
+        newest = self._recent.notices(user_id)
+        return newest if self._taken is None else self._taken.recent.notices(user_id) + newest
+
+    def refunds_of(self, booking_id: int) -> list[Refund]:
+        return [refund for refund in self._refunds() if refund.booking_id == booking_id]
+
+    def _refunds(self) -> Iterator[Refund]:
         if self._taken is not None:
             yield from self._taken.tables["refunds"].changed.values()
             yield from self._taken.tables["refunds"].archived.values()
         yield from self._state.refunds.changed.values()
         yield from self._state.refunds.archived.values()
-
-    def recent_notices(self) -> Iterator[Notice]:
-        if self._taken is not None:
-            yield from self._taken.notices
-        yield from self._state.notices

@@ -149,48 +149,41 @@ class NodeGateway:
     async def reach(self, seq: int, timeout_seconds: float) -> bool:
         return await self._reach(seq, timeout_seconds)
 
-    async def search(self, request: SearchRequest) -> Hits:
+    async def search(self, request: SearchRequest, min_seq: int) -> Hits:
         with _unavailable():
-            return await self._search.search(request)
+            return await self._search.search(request, min_seq)
 
     # --- memory and the checkpoint database as one. Memory is looked at first: whatever reaches the database in
     # between is then seen twice at worst, and never missed.
 
     async def past_booking(self, booking_id: int) -> Booking | None:
-        for booking in self._checkpointing.recent_bookings():
-            if booking.id == booking_id:
-                return booking
+        recent = self._checkpointing.booking(booking_id)
+        if recent is not None:
+            return recent
         with _unavailable():
             return await self._archive.booking(booking_id)
 
     async def bookings_of(self, user_id: str, before_id: int, limit: int) -> list[Booking]:
-        recent = {
-            booking.id: booking
-            for booking in self._checkpointing.recent_bookings()
-            if booking.user_id == user_id and booking.id < before_id
-        }
+        recent = {booking.id: booking for booking in self._checkpointing.bookings_of(user_id) if booking.id < before_id}
         with _unavailable():
             stored = await self._archive.bookings_of(user_id, before_id, limit)
         known = {booking.id: booking for booking in stored} | recent
         for booking_id in known:
-            known[booking_id] = self.state.bookings.rows.get(booking_id, known[booking_id])
+            known[booking_id] = self._checkpointing.booking(booking_id) or known[booking_id]
         return sorted(known.values(), key=lambda booking: booking.id, reverse=True)[:limit]
 
     async def notices_of(self, user_id: str, before_id: int, limit: int) -> list[Notice]:
-        recent = {
-            notice.id: notice
-            for notice in self._checkpointing.recent_notices()
-            if notice.user_id == user_id and notice.id < before_id
-        }
+        recent = {notice.id: notice for notice in self._checkpointing.notices_of(user_id) if notice.id < before_id}
         with _unavailable():
             stored = await self._archive.notices_of(user_id, before_id, limit)
         known = {notice.id: notice for notice in stored} | recent
         return sorted(known.values(), key=lambda notice: notice.id, reverse=True)[:limit]
 
     async def refunds_of(self, booking_id: int) -> list[Refund]:
-        recent = {
-            refund.id: refund for refund in self._checkpointing.recent_refunds() if refund.booking_id == booking_id
-        }
+        booking = self._checkpointing.booking(booking_id)
+        if booking is not None and not booking.payment_id:
+            return []  # nothing was ever paid
+        recent = {refund.id: refund for refund in self._checkpointing.refunds_of(booking_id)}
         with _unavailable():
             stored = await self._archive.refunds_of(booking_id)
         known = {refund.id: refund for refund in stored} | recent

@@ -9,7 +9,9 @@ A command is decided and applied at once. Its facts gather in the staged batch w
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from ..engine import facts as f
@@ -23,11 +25,9 @@ from ..engine.state import State
 
 log = logging.getLogger("onsale.loop")
 
-# A batch must stay below the journal's bound on its payload, 16 MiB. Most facts are below 256 bytes.
-FACT_WEIGHT = 256
-EVENT_WEIGHT = 80_000  # a request body of 64 KiB, in another encoding
-STAGED_WEIGHT_MAX = 12_000_000
+STAGED_BYTES_MAX = 12_000_000  # the last command goes beyond; the journal's bound on a batch is 16 MiB
 REPLIES_MAX = 50_000  # that wait for one batch
+TOLD_PER_TURN = 256  # listeners, replies and reads, before others have their turn: a slow disk brings thousands at once
 CHORES_PER_SLICE = 128
 TICK_SECONDS = 0.025
 
@@ -61,14 +61,13 @@ class Scheduler(Protocol):
 class _Batch:
     """Facts of one moment, and who waits for them."""
 
-    __slots__ = ("at_ms", "facts", "first_seq", "handed_over", "readers", "replies", "size_bytes", "weight")
+    __slots__ = ("at_ms", "facts", "first_seq", "handed_over", "readers", "replies", "size_bytes")
 
     def __init__(self, first_seq: int, at_ms: int) -> None:
         self.first_seq = first_seq
         self.at_ms = at_ms
         self.facts: list[f.Fact] = []
-        self.weight = 0
-        self.size_bytes = 0
+        self.size_bytes = 0  # a few more than the payload will have
         self.handed_over = 0.0
         self.replies: list[tuple[Done, Reply, bool]] = []
         self.readers: list[DurableDone] = []
@@ -83,14 +82,6 @@ class Durable(NamedTuple):
 
     seq: int
     chain_hash: bytes
-
-
-def _weight(fact: f.Fact) -> int:
-    """No less than the bytes the fact takes in a batch."""
-    kind = type(fact)
-    if kind is f.Keyed:
-        return FACT_WEIGHT + len(fact.reply)  # type: ignore[union-attr]  # it is Keyed
-    return EVENT_WEIGHT if kind is f.EventCreated or kind is f.EventChanged else FACT_WEIGHT
 
 
 class CommandLoop:
@@ -116,7 +107,9 @@ class CommandLoop:
         self._seconds = seconds
         self._staged: _Batch | None = None
         self._syncing: _Batch | None = None
+        self._untold: deque[Iterator[None]] = deque()  # batches that are durable, and not yet all told
         self._flush_scheduled = False
+        self._more_due = False
         self._stopped = False
         self._listeners: dict[type, list[Listener]] = {}
         self.on_handed_over: Callable[[], None] = lambda: None
@@ -128,8 +121,8 @@ class CommandLoop:
 
     @property
     def idle(self) -> bool:
-        """Everything that was decided is durable."""
-        return self._staged is None and self._syncing is None
+        """Everything that was decided is durable, and told."""
+        return self._staged is None and self._syncing is None and not self._untold
 
     def listen(self, kinds: tuple[type, ...], listener: Listener) -> None:
         """Call `listener(seq, at_ms, fact)` for each fact of these kinds once it is durable, in order."""
@@ -149,7 +142,7 @@ class CommandLoop:
         staged = self._staged
         batch = staged or self._syncing
         if self._stopped or (
-            batch is not None and (batch.weight >= STAGED_WEIGHT_MAX or len(batch.replies) >= REPLIES_MAX)
+            batch is not None and (batch.size_bytes >= STAGED_BYTES_MAX or len(batch.replies) >= REPLIES_MAX)
         ):
             self.overloads += 1
             detail = "The node is stopping." if self._stopped else "Too much is waiting for the disk."
@@ -185,8 +178,10 @@ class CommandLoop:
                 self._scheduler.call_soon(self._flush)
         for fact in facts:
             apply(state, at_ms, fact)
-            staged.weight += _weight(fact)
         staged.facts += facts
+        # Twice the work, and yet quicker than any estimate: user ids and details can be long, and a batch beyond the
+        # journal's bound would be one that nobody can write.
+        staged.size_bytes += len(f.encode(facts))
 
     def _flush(self) -> None:
         """Hand the staged batch to the log, if the one before is durable."""
@@ -209,11 +204,20 @@ class CommandLoop:
         self._syncing = None
         self._meter.committed(len(batch.facts), batch.size_bytes, self._seconds() - batch.handed_over)
         self._flush()
-        self._tell(batch)
-        if self.state.promotable or self.state.sweeping:
+        self._untold.append(self._tell(batch))
+        if len(self._untold) == 1:
+            self._tell_some()
+        if self._more_due or self.state.promotable or self.state.sweeping:
             self._scheduler.call_soon(self._do_chores)
 
-    def _tell(self, batch: _Batch) -> None:
+    def _tell_some(self) -> None:
+        """A turn's worth, batch after batch."""
+        if sum(1 for _ in islice(self._untold[0], TOLD_PER_TURN)) < TOLD_PER_TURN:
+            self._untold.popleft()
+        if self._untold:
+            self._scheduler.call_soon(self._tell_some)
+
+    def _tell(self, batch: _Batch) -> Iterator[None]:
         """Facts to listeners, replies to callers. One that fails must not keep the others waiting."""
         listeners = self._listeners
         for seq, fact in enumerate(batch.facts, batch.first_seq):
@@ -222,16 +226,19 @@ class CommandLoop:
                     listener(seq, batch.at_ms, fact)
                 except Exception:
                     log.exception("a listener failed at seq %d", seq)
+                yield
         for done, reply, replayed in batch.replies:
             try:
                 done(reply, replayed)
             except Exception:
                 log.exception("a reply could not be given: %r", reply)
+            yield
         for reader in batch.readers:
             try:
                 reader(self.durable.seq)
             except Exception:
                 log.exception("a read could not be answered")
+            yield
 
     # --- what becomes due by itself
 
@@ -243,10 +250,12 @@ class CommandLoop:
     def _do_chores(self) -> None:
         """One slice; the rest follows when this one is durable, or at the next tick."""
         staged = self._staged
-        if self._stopped or (staged is not None and staged.weight >= STAGED_WEIGHT_MAX // 2):
+        if self._stopped or (staged is not None and staged.size_bytes >= STAGED_BYTES_MAX // 2):
             return
         now_ms = staged.at_ms if staged is not None else self.now_ms()
-        for command in chores.due(self.state, now_ms, self.hold_ms, CHORES_PER_SLICE):
+        due = chores.due(self.state, now_ms, self.hold_ms, CHORES_PER_SLICE)
+        self._more_due = len(due) >= CHORES_PER_SLICE
+        for command in due:
             facts, _, _ = decide(self.state, now_ms, command)
             if facts:
                 self._stage(now_ms, facts)

@@ -8,6 +8,7 @@ Stop: stop listening, answer what was taken, write a last checkpoint, mark the j
 import asyncio
 import heapq
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
@@ -42,8 +43,11 @@ from .options import ServeOptions
 from .recovery import CHECKPOINT_FILE, Started
 from .tickets import TicketCodes, read_or_create_key
 
+log = logging.getLogger("onsale")
+
 EPOCH = 1  # there is no failover yet, so nobody has led before
 TICKET_KEY_FILE = "ticket.key"
+ROWS_WORTH_ONE_AT_START = 20_000
 EVENT_FACTS = (f.EventCreated, f.EventChanged, f.EventCancelled)
 
 
@@ -83,6 +87,7 @@ class Primary:
             epoch=EPOCH,
             journal_id=started.recovered.journal_id,
             seq=started.checkpoint_seq,
+            call_later=self._loop.call_later,
         )
         self._search = SearchIndex(rebuild=lambda: documents(started.state))
         self._archive = Archive(options.data / CHECKPOINT_FILE)
@@ -134,7 +139,7 @@ class Primary:
             archive=self._archive,
             checkpointing=self._checkpointing,
             journal=JournalView(started.disk),
-            tickets=TicketCodes(read_or_create_key(options.data / TICKET_KEY_FILE)),
+            tickets=self._ticket_codes(started),
             call_later=self._loop.call_later,
             reach=self._reach,
             provider_name=provider_name,
@@ -143,11 +148,26 @@ class Primary:
             epoch=EPOCH,
         )
 
+    def _ticket_codes(self, started: Started) -> TicketCodes:
+        path = self._options.data / TICKET_KEY_FILE
+        key, fresh = read_or_create_key(path)
+        if fresh and started.recovered.last_seq:
+            log.warning(
+                "%s was missing and is made anew: ticket codes given out before are not known any more. If there is a "
+                "backup of it, stop, bring it back and start again.",
+                path,
+            )
+        return TicketCodes(key)
+
     # --- life
 
     async def start(self) -> None:
-        """Serve. Raises OSError when the address cannot be listened on."""
+        """Serve. Raises OSError when the address cannot be listened on, SearchUnavailable."""
         options, state = self._options, self.commands.state
+        if len(state.bookings.changed) >= ROWS_WORTH_ONE_AT_START:
+            # a long journal was replayed: written now, it neither holds the loop later nor is replayed again
+            self._checkpointing.take_now(self.commands.durable.chain_hash)
+            await self._until(lambda: not self._checkpointing.under_way)
         await self._search.start(documents(state), self.commands.durable.seq)
         self._payments.resume()
         self.commands.start()
@@ -158,7 +178,7 @@ class Primary:
             openapi=lambda: openapi_document(version("onsale")),
             docs_page=docs_page,
         )
-        self._runner = make_runner(make_application(api), make_hot(api))
+        self._runner = make_runner(make_application(api), make_hot(api), finish=api.finish)
         await self._runner.setup()
         site = web.TCPSite(self._runner, options.host, options.port, backlog=4096)
         await site.start()
@@ -184,7 +204,7 @@ class Primary:
         await self._payments.close()
         self.commands.stop()
         await self._until(lambda: self.commands.idle)
-        await self._until(lambda: not self._checkpoint_writer.busy)
+        await self._until(lambda: not self._checkpointing.under_way)
         self._checkpointing.take_now(self.commands.durable.chain_hash)
         await asyncio.to_thread(self._checkpoint_writer.close)
         await asyncio.to_thread(self._writer.close)

@@ -16,11 +16,13 @@ from ..engine import facts as f
 from ..engine.apply import apply
 from ..engine.restore import restore
 from ..engine.state import State
+from ..journal.batch import Batch
 from ..journal.checkpoint import Loaded, load
 from ..journal.disk import RealDisk
-from ..journal.errors import CorruptCheckpoint, NoJournal
+from ..journal.errors import CorruptCheckpoint, CorruptJournal, HistoryGone, NoJournal
 from ..journal.reader import read_batches
 from ..journal.recovery import Recovered, create_journal, recover
+from ..journal.segments import list_segments, read_header
 
 log = logging.getLogger("onsale.recovery")
 
@@ -39,11 +41,13 @@ class Started(msgspec.Struct):
 
 
 def start(data: Path, progress: Progress | None = None) -> Started:
-    """Raises CorruptJournal, CorruptCheckpoint, JournalFailed. Needs the folder's lock."""
+    """Raises CorruptJournal, CorruptCheckpoint, NewerCheckpoint, CheckpointFailed, JournalFailed. Needs the lock."""
     disk = RealDisk(data / JOURNAL_FOLDER)
     gc.disable()  # a million new rows are not garbage; looking for some takes seconds
     try:
         loaded = load(data / CHECKPOINT_FILE)
+        if loaded is not None:
+            _refuse_a_strange_checkpoint(disk, loaded)
         recovered = _recover(disk, loaded, progress)
         state = State() if loaded is None else loaded.restore_with(restore)
         _apply_rest(state, disk, recovered, progress)
@@ -70,15 +74,22 @@ def _recover(disk: RealDisk, loaded: Loaded | None, progress: Progress | None) -
             progress=report,
         )
     except NoJournal:
+        log.info("there is no journal in %s yet: a new one begins", disk.root)
         return create_journal(disk, secrets.token_bytes(16))
     if recovered.dropped is not None:
         log.warning("%s", recovered.dropped)
-    if loaded is not None and loaded.position.journal_id != recovered.journal_id:
-        raise CorruptCheckpoint(
-            f"{CHECKPOINT_FILE} belongs to another journal than the one beside it. Bring back the two that belong "
-            "together, or move the checkpoint away: it is made anew from the journal."
-        )
     return recovered
+
+
+def _refuse_a_strange_checkpoint(disk: RealDisk, loaded: Loaded) -> None:
+    """Looked at first of all: held against another journal's position, a sound journal would look damaged."""
+    segments = list_segments(disk)
+    if segments and read_header(disk, segments[0]).journal_id != loaded.position.journal_id:
+        raise CorruptCheckpoint(
+            f"{loaded.path} belongs to another journal than the one in {disk.root}. Bring back the two that belong "
+            "together; or, if it is the journal that is right and it begins with seq 1, move the checkpoint (and its "
+            "-wal file) away: it is made anew."
+        )
 
 
 def _apply_rest(state: State, disk: RealDisk, recovered: Recovered, progress: Progress | None) -> None:
@@ -86,11 +97,32 @@ def _apply_rest(state: State, disk: RealDisk, recovered: Recovered, progress: Pr
     if first >= last:
         return
     report_at = 0
-    for batch in read_batches(disk, first, through_seq=last):
-        for fact in f.decode(batch.payload):
-            apply(state, batch.at_ms, fact)
+    try:
+        batches = read_batches(disk, first, through_seq=last)
+    except HistoryGone as gone:
+        reason = f"the journal begins there, and no checkpoint holds what came before: seq {first + 1} is needed"
+        raise CorruptJournal(recovered.segments[0].name, 0, gone.first_seq, reason) from gone
+    for batch in batches:
+        _apply(state, batch, recovered)
         if progress is not None and state.seq >= report_at:
             report_at = state.seq + 50_000
             progress("applying the journal", state.seq - first, last - first)
     if progress is not None:
         progress("applying the journal", last - first, last - first)
+
+
+def _apply(state: State, batch: Batch, recovered: Recovered) -> None:
+    """The bytes are those that were written, so what can't be done here was done by another version of the rules."""
+    try:
+        for fact in f.decode(batch.payload):
+            apply(state, batch.at_ms, fact)
+    except (msgspec.MsgspecError, AssertionError, LookupError, ValueError) as error:
+        seq = state.seq + 1
+        raise CorruptJournal(
+            next(segment.name for segment in reversed(recovered.segments) if segment.first_seq <= batch.first_seq),
+            0,
+            seq,
+            f"the fact there is intact, but this version can't apply it ({type(error).__name__}: {error})",
+            "If a newer Onsale wrote this journal, start that version. Otherwise keep the data folder as it is and "
+            f"report this; `onsale inspect --data DIR --seq {seq}` shows the place.",
+        ) from error

@@ -1,10 +1,12 @@
 """`onsale serve`: from options to an exit code.
 
-Owns what is said at the start and the end, the signals, and which failure ends the process with which code.
+Owns what is said at the start and the end, the signals, and which failure ends the process with which code: endings.py
+has the words.
 """
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import os
@@ -16,9 +18,9 @@ import time
 import uvloop
 
 from ..http.auth import Authenticator
-from ..journal.disk import lock_folder
-from ..journal.errors import CheckpointFailed, CorruptCheckpoint, CorruptJournal, FolderLocked, JournalError
-from .access import NotConfigured, make_authenticator
+from ..journal.disk import FolderLock, lock_folder
+from .access import make_authenticator
+from .endings import EXPECTED, CannotListen, FolderGone, Impatient, OpenToTheWorld, die, end
 from .exit_codes import ExitCode
 from .logs import set_up
 from .options import ServeOptions
@@ -29,31 +31,25 @@ from .sample import sample_events
 
 log = logging.getLogger("onsale")
 
+# The checkpoint's thread asks for the interpreter's lock for microseconds at a time. Beside a loop that is always busy
+# it gets it once in a switch interval: at Python's 5 ms a checkpoint took up to 70 s, at this 1 s.
+SWITCH_SECONDS = 0.0005
+
+FOLDER_LOOKED_AT_SECONDS = 1.0
+IMPATIENT_SECONDS = 1.0  # a second signal that comes sooner is the same keypress, told twice
+
 
 def run(options: ServeOptions) -> int:
     set_up(options.log_format)
+    sys.setswitchinterval(SWITCH_SECONDS)
     _allow_many_connections()
     try:
         authenticator = make_authenticator(options.data)
         _refuse_an_open_address(options, authenticator)
-        with lock_folder(options.data):
-            return uvloop.run(_serve(options, authenticator))
-    except NotConfigured as error:
-        return _end(ExitCode.ERROR, error)
-    except OpenToTheWorld as error:
-        return _end(ExitCode.REFUSED, error)
-    except FolderLocked as error:
-        return _end(ExitCode.ERROR, error)
-    except (CorruptJournal, CorruptCheckpoint) as error:
-        return _end(ExitCode.CORRUPT, error)
-    except JournalError as error:
-        return _end(ExitCode.DISK, error)
-    except OSError as error:
-        return _end(ExitCode.ERROR, error)
-
-
-class OpenToTheWorld(Exception):
-    """Someone else's machine could reach a node that asks nobody who they are."""
+        with lock_folder(options.data) as lock:
+            return uvloop.run(_serve(options, authenticator, lock))
+    except EXPECTED as error:
+        return end(error)
 
 
 def _refuse_an_open_address(options: ServeOptions, authenticator: Authenticator) -> None:
@@ -75,11 +71,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _end(code: ExitCode, error: Exception) -> int:
-    print(f"onsale: {error}", file=sys.stderr)
-    return int(code)
-
-
 def _allow_many_connections() -> None:
     """Thousands of clients need as many file descriptors; take what the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -87,22 +78,25 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(options: ServeOptions, authenticator: Authenticator) -> int:
+async def _serve(options: ServeOptions, authenticator: Authenticator, lock: FolderLock) -> int:
     began = time.monotonic()
     with StartProgress() as progress:
         started = start(options.data, progress)
     state = started.state
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    primary = Primary(options, started, authenticator, failed=_die)
+    stopped = _stop_on_signals()
+    primary = Primary(options, started, authenticator, failed=die)
     await authenticator.start()
     try:
         await primary.start()
     except OSError as error:
         await primary.stop()
-        return _end(ExitCode.ERROR, OSError(f"Cannot listen on {options.host}:{options.port}: {error.strerror}."))
+        reason = os.strerror(error.errno) if error.errno and error.errno in errno.errorcode else error.strerror
+        return end(
+            CannotListen(
+                f"Cannot listen on {options.host}:{options.port}: {reason}. Choose another address with --listen; port "
+                "0 takes any free one."
+            )
+        )
     if options.demo and not state.sales:
         await primary.add_events(sample_events(primary.gateway.now_ms()))
     log.info(
@@ -115,8 +109,11 @@ async def _serve(options: ServeOptions, authenticator: Authenticator) -> int:
         time.monotonic() - began,
         options.data,
     )
-    _say_how_to_begin(options, primary, authenticator)
+    with contextlib.suppress(OSError):  # whoever started it may not be listening any more
+        _say_how_to_begin(options, primary, authenticator)
+    watching = asyncio.create_task(_watch(lock))
     await stopped.wait()
+    watching.cancel()
     log.info("stopping: answering what was asked, writing a checkpoint")
     await primary.stop()
     await authenticator.close()
@@ -135,9 +132,37 @@ def _say_how_to_begin(options: ServeOptions, primary: Primary, authenticator: Au
         print(f"onsale: try  curl '{primary.address}/events?search=jazz&limit=3'", flush=True)
 
 
-def _die(error: Exception) -> None:
-    """Nothing more may be answered: what is in memory may not be on disk, and a clean stop would pretend otherwise."""
-    code = ExitCode.CORRUPT if isinstance(error, CorruptCheckpoint) else ExitCode.DISK
-    where = "checkpoint" if isinstance(error, CheckpointFailed) else "disk"
-    print(f"onsale: {where} failure, stopping at once: {error}", file=sys.stderr, flush=True)
-    os._exit(int(code))
+def _stop_on_signals() -> asyncio.Event:
+    """An event that is set by Ctrl-C, SIGTERM, or the end of the terminal. Asked again later, the process goes at once.
+
+    The end of the terminal is left alone where it is ignored already: that is what nohup does.
+    """
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    first_asked = 0.0
+
+    def asked() -> None:
+        nonlocal first_asked
+        if not stopped.is_set():
+            first_asked = loop.time()
+            stopped.set()
+        elif loop.time() - first_asked >= IMPATIENT_SECONDS:
+            die(Impatient("Stopped at once. Everything that was answered is on disk; the next start takes longer."))
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, asked)
+    return stopped
+
+
+async def _watch(lock: FolderLock) -> None:
+    """End the process when its folder is not there any more: what it writes then would be found by nobody."""
+    while await asyncio.to_thread(lock.is_in_place):  # noqa: ASYNC110 - nothing tells us
+        await asyncio.sleep(FOLDER_LOOKED_AT_SECONDS)
+    die(
+        FolderGone(
+            f"{lock.path} is not the data folder any more that this node was started with: it, or the lock file in it, "
+            "was removed, renamed or unmounted. Nothing more is answered, for it would be written where nobody finds "
+            "it. Bring the folder back, then start again."
+        )
+    )

@@ -5,6 +5,7 @@ it is asked for rather than stored, is always the same, and cannot be guessed.
 """
 
 import base64
+import os
 import secrets
 from hashlib import blake2b
 from pathlib import Path
@@ -36,14 +37,42 @@ class TicketCodes:
         return (booking_id, number) if number and code == self._code(booking_id, number) else None
 
 
-def read_or_create_key(path: Path) -> bytes:
-    """The key that signs this installation's tickets; lose it and printed codes are not known any more."""
-    if not path.exists():
-        fresh = path.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(secrets.token_bytes(_KEY_BYTES))
-        fresh.replace(path)
+class DamagedTicketKey(Exception):
+    """The file is there and is no key."""
+
+
+def read_or_create_key(path: Path) -> tuple[bytes, bool]:
+    """The key that signs this installation's tickets, and whether it was made just now.
+
+    Lose it and printed codes are not known any more, so a code leaves only when the key is durable.
+    Raises DamagedTicketKey, OSError.
+    """
+    fresh = not path.exists()
+    if fresh:
+        _store(path, secrets.token_bytes(_KEY_BYTES))
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
-        raise ValueError(f"{path} should hold {_KEY_BYTES} bytes and holds {len(key)}; bring it back from a backup.")
-    return key
+        raise DamagedTicketKey(
+            f"{path} should hold {_KEY_BYTES} bytes and holds {len(key)}. It signs the codes of tickets: bring it back "
+            "from a backup. If there is none, move it away and start again: a new key is made, and the codes that were "
+            "given out before are not known any more."
+        )
+    return key, fresh
+
+
+def _store(path: Path, key: bytes) -> None:
+    """Whole or not at all, and durably."""
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, key)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

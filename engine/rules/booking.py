@@ -20,9 +20,8 @@ from ..status import (
     PAYMENT_REQUIRES_ACTION,
     WAITING,
     WAITLIST_OFF,
-    WAITLIST_STRICT,
 )
-from .shared import Decision, booking_reply, no_such_booking, no_such_event, overloaded, pass_on, refuse
+from .shared import Decision, booking_reply, is_free, no_such_booking, no_such_event, overloaded, pass_on, refuse
 
 
 def book(state: State, now_ms: int, command: Book) -> Decision:
@@ -54,15 +53,12 @@ def book(state: State, now_ms: int, command: Book) -> Decision:
             return refuse(
                 state, Code.LIMIT_PER_USER, f"At most {event.max_holds_per_user} holds at a time; pay or give up one."
             )
-    amount_minor = ticket_type.price_minor * quantity
-    free = ticket_type.capacity - ticket_type.held - ticket_type.sold
-    # nobody passes those who wait; where groups may be passed, only if none of them could be served by what is free
-    passes = not ticket_type.waiting or (event.waitlist != WAITLIST_STRICT and ticket_type.id not in state.promotable)
-    if quantity > free or not passes:
+    if not is_free(state, sale, ticket_type, quantity):
         return _wait_in_line(state, now_ms, command, sale, ticket_type)
     if len(state.bookings.rows) >= BOOKINGS_MAX:
         return overloaded(state, "bookings")
-    booking_id, seq, expires_ms = state.next_booking_id, state.seq + 1, now_ms + command.hold_ms
+    amount_minor, expires_ms = ticket_type.price_minor * quantity, now_ms + command.hold_ms
+    booking_id, seq = state.next_booking_id, state.seq + 1
     held = Held(booking_id, command.user_id, event.id, ticket_type.id, quantity, amount_minor, expires_ms)
     return [held], Booked(
         seq, booking_id, command.user_id, event.id, ticket_type.name, quantity, amount_minor, event.currency,

@@ -20,9 +20,9 @@ def due(state: State, now_ms: int, hold_ms: int, limit: int) -> list[Command]:
     again until it is empty.
     """
     chores: list[Command] = [CloseSale(event_id) for event_id in state.closings.due(now_ms, limit)]
-    for ticket_type in [state.ticket_types.rows[type_id] for type_id in islice(state.promotable, limit)]:
-        if state.sales[ticket_type.event_id].closes_ms > now_ms:  # else nobody is served any more
-            chores.append(Promote(ticket_type.id, hold_ms))
+    waited_for = [state.ticket_types.rows[type_id] for type_id in islice(state.promotable, limit)]
+    # where the sale is over by now nobody is served any more
+    chores += [Promote(each.id, hold_ms) for each in waited_for if state.sales[each.event_id].closes_ms > now_ms]
     left = limit
     for event_id in islice(state.sweeping, limit):
         sweeps = [Sweep(booking_id) for booking_id in _to_sweep(state, event_id, left)]

@@ -23,7 +23,7 @@ from ..facts import (
     TypeDetails,
 )
 from ..limits import EVENTS_MAX, PRICE_MINOR_MAX, PROMOTIONS_PER_STEP_MAX, TICKET_TYPES_MAX
-from ..money import EXPONENTS, parse_minor
+from ..money import EXPONENTS, format_minor, parse_minor
 from ..records import Booking, Event, TicketType
 from ..replies import EventReply, TypeView
 from ..state import Sale, State
@@ -127,7 +127,9 @@ def _check_details(details: EventDetails) -> None:
 def _price_minor(price: str, currency: str, field: str) -> int:
     price_minor = parse_minor(price, currency)
     if price_minor is None or price_minor > PRICE_MINOR_MAX:
-        raise _InvalidFieldError(field, f"must be a decimal string in {currency} such as 49.90")
+        raise _InvalidFieldError(
+            field, f"must be a decimal string in {currency} such as {format_minor(4990, currency)}"
+        )
     return price_minor
 
 

@@ -1,7 +1,8 @@
 """Paying: which booking is meant, what the provider said, and success that comes too late.
 
 Order of refusals when a payment is asked for: no_such_event, no_such_booking, forbidden, ambiguous_booking,
-already_paid, event_cancelled, hold_expired, wrong_status, invalid_field (amount), amount_mismatch.
+already_paid, event_cancelled, hold_expired, wrong_status, invalid_field (amount), amount_mismatch. Who has nothing
+left at a cancelled event is told that it is cancelled, rather than that there is no booking.
 """
 
 from ..codes import Code
@@ -37,7 +38,7 @@ from ..status import (
     PAYMENT_REQUIRES_ACTION,
     WAITING,
 )
-from .shared import Decision, no_such_booking, no_such_event, refuse
+from .shared import Decision, is_free, no_such_booking, no_such_event, refuse
 
 
 def start_payment(state: State, now_ms: int, command: StartPayment, key: Idempotency | None = None) -> Decision:
@@ -97,6 +98,8 @@ def _which_booking(state: State, sale: Sale, command: StartPayment) -> Booking |
         bookings.append(state.bookings.rows[sale.lapsed[command.user_id]])
     if bookings:  # nothing to pay; the latest says why
         return max(bookings, key=lambda booking: booking.id)
+    if sale.event.cancelled:  # whatever the user had has ended with it
+        return refuse(state, Code.EVENT_CANCELLED, f"Event {sale.event.id} is cancelled.")
     return refuse(state, Code.NO_SUCH_BOOKING, "The user has no booking for this event.")
 
 
@@ -211,8 +214,7 @@ def _succeeded(
         booking.status == EXPIRED
         and not sale.event.cancelled
         and not sale.event.closed
-        and not ticket_type.waiting
-        and booking.quantity <= ticket_type.available
+        and is_free(state, sale, ticket_type, booking.quantity)
         and has + booking.quantity <= sale.event.max_per_user
     )
     if retake:

@@ -8,6 +8,7 @@ from ..limits import PROMOTIONS_PER_STEP_MAX
 from ..records import Booking, TicketType
 from ..replies import BookingReply, Refusal, Reply
 from ..state import Sale, State
+from ..status import WAITLIST_STRICT
 
 Decision = tuple[list[Fact], Reply]
 
@@ -49,6 +50,15 @@ def booking_reply(sale: Sale, booking: Booking, seq: int, status: int) -> Bookin
         sale.event.currency,
         status,
     )
+
+
+def is_free(state: State, sale: Sale, ticket_type: TicketType, quantity: int) -> bool:
+    """Whether so many tickets may be taken by someone who does not wait: nobody passes those who do; where groups may
+    be passed, only if none of them could be served by what is free.
+    """
+    if ticket_type.waiting and (sale.event.waitlist == WAITLIST_STRICT or ticket_type.id in state.promotable):
+        return False
+    return quantity <= ticket_type.capacity - ticket_type.held - ticket_type.sold
 
 
 def pass_on(

@@ -122,6 +122,12 @@ class Base:
             line = line[:1]
         return any(b["quantity"] <= free for b in line)
 
+    def takes_newcomer(self, kind: Row, quantity: int) -> bool:
+        """Nobody passes those who wait; on first fit they do who are too many."""
+        strict = self.events[kind["event"]]["waitlist"] == 1
+        passes = bool(self.line(kind)) if strict else self.servable(kind)
+        return quantity <= self.free(kind) and not passes
+
     def _add(self, booking: Row, status: str) -> None:
         booking["status"] = status
         self.bookings[booking["id"]] = booking

@@ -45,8 +45,6 @@ class Model(Events, Money):
         holds = sum(b["status"] in HOLDING for b in mine)
         if event["max_holds_per_user"] is not None and holds >= event["max_holds_per_user"]:
             return no("limit_per_user")
-        strict = event["waitlist"] == 1
-        must_wait = bool(self.line(kind)) if strict else self.servable(kind)
         booking = {
             "id": self.next["booking"],
             "user": asked.user_id,
@@ -72,7 +70,7 @@ class Model(Events, Money):
             "currency": event["currency"],
             "at_ms": self.now,
         }
-        if asked.quantity <= self.free(kind) and not must_wait:
+        if self.takes_newcomer(kind, asked.quantity):
             self._add(booking, "held")
             self._tell(booking, "held")
             return Answer("Booked", {**fields, "expires_ms": booking["expires"]})

@@ -75,7 +75,7 @@ class Money(Base):
         lapsed = self.lapsed.get((asked.user_id, event["id"]))  # the last one that did
         others = [b for b in mine if b["status"] in CLAIMED or b["id"] == lapsed]
         if not holds and not others:
-            return no("no_such_booking")
+            return no("event_cancelled" if event["cancelled"] else "no_such_booking")
         return holds[0] if holds else others[-1]
 
     def _underway(self, payment: Row) -> Row:
@@ -152,8 +152,7 @@ class Money(Base):
         return (
             not event["cancelled"]
             and not event["closed"]
-            and not self.line(kind)
-            and booking["quantity"] <= self.free(kind)
+            and self.takes_newcomer(kind, booking["quantity"])
             and mine + booking["quantity"] <= event["max_per_user"]
         )
 

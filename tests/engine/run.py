@@ -1,6 +1,7 @@
 """Drives the engine as a node does, with a naive model beside it: every answer and every count must be the same."""
 
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -33,12 +34,13 @@ RECORDS: dict[str, type[Any]] = {
 }
 
 
-def promotions_at_most(limit: int) -> AbstractContextManager[Any]:
+@contextmanager
+def promotions_at_most(limit: int) -> Iterator[None]:
     """A step serves so many who wait, and the next steps the rest."""
-    stack = ExitStack()
-    for module in (shared, event, audit_line):
-        stack.enter_context(mock.patch.object(module, "PROMOTIONS_PER_STEP_MAX", limit))
-    return stack
+    with ExitStack() as stack:
+        for module in (shared, event, audit_line):
+            stack.enter_context(mock.patch.object(module, "PROMOTIONS_PER_STEP_MAX", limit))
+        yield
 
 
 class Stored(NamedTuple):

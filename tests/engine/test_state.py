@@ -41,8 +41,10 @@ class TestTicketTypes:
 
     @pytest.mark.parametrize(
         ("wanted", "found"),
-        [(7, 7), ("7", 7), ("8", 9), (8, 8), ("seat", 7), ("Seat", None), (10, None), ("10", None), (None, None)]
-        + [("９", None), ("9" * 30, None), ("", None), ("-7", None)],
+        [
+            *[(7, 7), ("7", 7), ("8", 9), (8, 8), ("seat", 7), ("Seat", None), (10, None), ("10", None), (None, None)],
+            *[("９", None), ("9" * 30, None), ("", None), ("-7", None)],
+        ],
     )
     def test_by_id_or_name(self, wanted, found):
         """A name that looks like an id is a name first."""

@@ -98,3 +98,40 @@ def test_only_what_changed_is_handed_out():
     assert list(table.take_changes().changed) == ["u1"]
     assert not table.take_changes().changed
     assert len(table) == 3
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["add", "change", "drop", "take", "encode", "encode"]), st.integers(0, 9)),
+        max_size=80,
+    )
+)
+def test_what_is_taken_stays_as_it_was_at_that_moment(steps: list[tuple[str, int]]) -> None:
+    """However the rows change before they are encoded; and the hash counts every row once, at any moment."""
+    table: Table[str, User] = Table("users")
+    shown: dict[str, bytes] = {}  # by key, at the moment of the last take
+    taken = table.take_changes()
+    for counted, (what, number) in enumerate(steps):
+        key = f"u{number}"
+        row = table.rows.get(key)
+        if what == "add" and row is None:
+            table.forgotten.pop(key, None)
+            table.add(key, User(key, str(counted), None, None))
+        elif what == "change" and row is not None:
+            table.touch(key, row)
+            row.name = str(counted)
+        elif what == "drop" and row is not None:
+            table.drop(key, archive=False)
+        elif what == "encode":
+            taken.encode(number)
+        elif what == "take" and taken.complete:
+            shown = {each: msgspec.msgpack.encode(table.changed[each]) for each in table.changed}
+            expected_hash = table.hash()
+            taken = table.take()
+        assert table.hash() == from_scratch(table)
+    if taken.changed:
+        taken.encode(len(taken.changed))
+        assert dict(zip(taken.changed, taken.changed_rows, strict=True)) == shown
+        assert taken.hash == expected_hash
+    assert table.hash() == from_scratch(table)

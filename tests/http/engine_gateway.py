@@ -46,6 +46,7 @@ class EngineGateway:
         self.ready = True
         self.lag_ms = 0
         self.provider_is_slow = False
+        self.searched_min_seq = 0  # what the last search was to wait for
         self.index_lag = 0  # positions the search index is behind
         self.first_seq = 1  # the oldest fact kept
         self.is_busy = False  # whatever is awaited cannot be had
@@ -111,9 +112,10 @@ class EngineGateway:
                 await reached.wait()
         return self._durable_seq >= seq
 
-    async def search(self, request: SearchRequest) -> Hits:
+    async def search(self, request: SearchRequest, min_seq: int) -> Hits:
         """Substrings, in the order of ids: how events are matched is the index's affair, not the API's."""
         self._check_not_busy()
+        self.searched_min_seq = min_seq
         first = int(request.cursor or "0")
         found = [event_id for event_id in sorted(self.state.events.rows) if self._matches(event_id, request)]
         page = found[first : first + request.limit]

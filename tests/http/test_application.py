@@ -59,7 +59,7 @@ async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     application = make_application(calls.api, [web.get("/users/{userId}/stream", nap), web.get("/only", nap)])
     runner: web.AppRunner = web.AppRunner(application, access_log=None)
     if request.param == "hot":
-        runner = make_runner(application, make_hot(calls.api))
+        runner = make_runner(application, make_hot(calls.api), finish=calls.api.finish)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with ClientSession() as session:
@@ -89,6 +89,29 @@ async def test_any_content_type_will_do(served: Served) -> None:
     for content_type in ("application/json; charset=utf-8", "application/x-www-form-urlencoded", "text/plain", "x"):
         status, _, _ = await served("POST", "/booking", data=body, headers={"Content-Type": content_type})
         assert status == 201, content_type
+
+
+async def test_nobody_is_told_which_software_answers(served: Served) -> None:
+    for method, path in (("GET", "/events"), ("POST", "/booking"), ("GET", "/nowhere"), ("GET", "/only")):
+        assert "Server" not in (await served(method, path))[2]
+
+
+@pytest.mark.parametrize("served", ["hot"], indirect=True)  # aiohttp's own connections answer in their own way
+async def test_what_http_finds_wrong_says_its_position_too(served: Served) -> None:
+    await served("POST", "/events", json=EVENT)
+    for request, status in (
+        (b"NONSENSE\r\n\r\n", b"400"),
+        (b"POST /booking HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n", b"413"),
+        (
+            b"POST /booking HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+            b"417",
+        ),
+    ):
+        head, _, body = (await served.raw(request)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 " + status)
+        assert b"\r\nOnsale-Seq: 1" in head
+        assert b"\r\nCache-Control: private, no-store" in head
+        assert json.loads(body)["seq"] == 1
 
 
 async def test_head_has_no_body(served: Served) -> None:

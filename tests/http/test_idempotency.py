@@ -146,12 +146,55 @@ async def test_a_key_is_kept_for_a_day(calls: Calls) -> None:
     assert (await calls("PUT", "/users/ada", {}, Idempotency_Key="k")).json()["seq"] > 1
 
 
-async def test_what_is_wrong_in_itself_uses_no_key(calls: Calls) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        ("POST", "/booking", {"userId": "ada", "eventId": 1, "quantity": 0}, "invalid_field"),
+        ("POST", "/booking", {"userId": "ada", "eventId": 1, "seats": ["A/1/1"]}, "invalid_seats"),
+        ("POST", "/pay", b"{", "invalid_json"),
+        ("POST", "/events", {"colour": "red"}, "unknown_field"),
+        ("DELETE", "/booking/0", None, "no_such_booking"),
+        ("POST", "/events/0/cancel", None, "no_such_event"),
+        ("PUT", "/users/ada", [], "invalid_json"),
+    ],
+)
+async def test_what_is_wrong_in_itself_is_answered_again_too(method: str, path: str, body: Any, code: str) -> None:
+    calls = await prepared()
+    first = await calls(method, path, body, Idempotency_Key="k")
+    assert first.code == code
+    assert first.seq == calls.gateway.state.seq
+    await calls.event()
+    same(first, await calls(method, path, body, Idempotency_Key="k"))
+    if path in ("/booking", "/pay"):
+        same(first, calls.at_once(method, path, body, Idempotency_Key="k"))
+        other = calls.at_once("POST", "/booking", {"userId": "ada", "eventId": 1}, Idempotency_Key="k")
+    else:
+        other = await calls("POST", "/booking", {"userId": "ada", "eventId": 1}, Idempotency_Key="k")
+    assert (other.status, other.code) == (422, "idempotency_mismatch")
+
+
+async def test_what_is_wrong_in_itself_does_not_pass_for_what_the_key_was_used_for(calls: Calls) -> None:
+    body = {"userId": "ada", "eventId": await calls.event()}
+    assert (await calls("POST", "/booking", body, Idempotency_Key="k")).status == 201
+    for wrong in (body | {"quantity": 0}, b"{", body | {"colour": "red"}):
+        assert calls.at_once("POST", "/booking", wrong, Idempotency_Key="k").code == "idempotency_mismatch"
+
+
+async def test_who_may_not_ask_and_what_is_no_write_use_no_key() -> None:
+    calls = Calls(secured=True)
     event_id = await calls.event()
-    got = await calls("POST", "/booking", {"userId": "ada", "eventId": event_id, "quantity": 0}, Idempotency_Key="k")
-    assert got.status == 400
-    got = await calls("POST", "/booking", {"userId": "ada", "eventId": event_id}, Idempotency_Key="k")
-    assert got.status == 201
+    before = calls.gateway.state.seq
+    ada = token_of("user", "ada")
+    assert (await calls("POST", "/booking", {}, Idempotency_Key="k")).status == 401
+    assert (await calls("POST", "/events", {}, ada, Idempotency_Key="k")).status == 403
+    assert (await calls("GET", "/events/0", None, ada, Idempotency_Key="k")).status == 404
+    assert (await calls("POST", "/nowhere", {}, ada, Idempotency_Key="k")).status == 404
+    assert (await calls("DELETE", "/events", {}, ada, Idempotency_Key="k")).status == 405
+    assert calls.at_once("POST", "/booking", {}, ada, Idempotency_Key="k" * 256).status == 400
+    assert calls.gateway.state.seq == before
+    assert (
+        await calls("POST", "/booking", {"userId": "ada", "eventId": event_id}, ada, Idempotency_Key="k")
+    ).status == 201
 
 
 async def test_what_asks_to_be_tried_again_uses_no_key(calls: Calls) -> None:

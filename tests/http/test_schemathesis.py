@@ -69,8 +69,8 @@ class CaughtUp(EngineGateway):
     async def reach(self, seq: int, timeout_seconds: float) -> bool:
         return True
 
-    async def search(self, request: SearchRequest) -> Hits:
-        return msgspec.structs.replace(await super().search(request), seq=ID_MAX)
+    async def search(self, request: SearchRequest, min_seq: int) -> Hits:
+        return msgspec.structs.replace(await super().search(request, min_seq), seq=ID_MAX)
 
     async def facts(self, after_seq: int, limit: int) -> list[dict[str, Any]]:
         return [{"at": format_ms(self.clock_ms)} | fact for fact in await super().facts(after_seq, limit)]

@@ -6,6 +6,7 @@ from zlib import crc32
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from onsale.journal.batch import (
     BATCH_BYTES_MAX,
     CHECKED_BYTES,

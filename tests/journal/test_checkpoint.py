@@ -314,7 +314,8 @@ def test_a_fault_of_ours_does_not_end_the_writer_in_silence(path: Path) -> None:
     told = Told()
     writer = CheckpointWriter(path, on_done=told.on_done, on_failure=told.on_failure)
     changes, notices, position = take(history.state)
-    changes["bookings"].changed_rows.append(b"not a row")
+    bookings = changes["bookings"]
+    bookings.encoded[next(iter(bookings.changed))] = b"not a row"
     writer.hand_over(changes, notices, position)
     writer.close()
     assert [type(failure) for failure in told.failed] == [CheckpointFailed]

@@ -5,6 +5,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from onsale.journal.errors import JournalFailed, NoJournal
 from onsale.journal.recovery import create_journal, recover
 from onsale.journal.segments import list_segments

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from onsale.journal.disk import LOCK_NAME, RealDisk, lock_folder, write_fully
 from onsale.journal.errors import FolderLocked
 from onsale.tests.simulation.disk import SimulatedDisk, SimulatedFile
@@ -77,3 +78,12 @@ def test_folders_are_no_files(tmp_path: Path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     assert RealDisk(tmp_path).names() == []
+
+
+def test_a_lock_knows_that_its_folder_was_moved_away(tmp_path: Path):
+    with lock_folder(tmp_path / "data") as lock:
+        assert lock.is_in_place()
+        (tmp_path / "data").rename(tmp_path / "elsewhere")
+        assert not lock.is_in_place()
+        with lock_folder(tmp_path / "data"):
+            assert not lock.is_in_place()

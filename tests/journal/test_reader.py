@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+
 from onsale.journal.batch import SEQ_MAX
 from onsale.journal.disk import Disk
 from onsale.journal.errors import CorruptJournal, HistoryGone, JournalFailed, NoJournal

@@ -1,6 +1,7 @@
 """The whole journal is verified, nothing is skipped, and what is found is durable."""
 
 import pytest
+
 from onsale.journal.batch import BATCH_BYTES_MAX, Position
 from onsale.journal.errors import CorruptJournal, JournalError, JournalFailed, NoJournal
 from onsale.journal.recovery import create_journal, recover

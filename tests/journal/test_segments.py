@@ -3,6 +3,7 @@
 from zlib import crc32
 
 import pytest
+
 from onsale.journal.batch import Position
 from onsale.journal.errors import CorruptJournal, JournalFailed
 from onsale.journal.segments import (

@@ -4,6 +4,7 @@ from itertools import pairwise
 from zlib import crc32
 
 import pytest
+
 from onsale.journal.batch import encode_batch
 from onsale.journal.errors import CorruptJournal
 from onsale.journal.recovery import recover

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from onsale.journal.batch import PAYLOAD_BYTES_MAX, Position
 from onsale.journal.disk import RealDisk
 from onsale.journal.errors import JournalBusy, JournalClosed, JournalError, JournalFailed

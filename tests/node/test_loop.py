@@ -7,6 +7,7 @@ from onsale.engine.codes import Code
 from onsale.engine.commands import Book, CreateEvent, Idempotency, TypeSpec
 from onsale.engine.replies import Booked, EventReply, InLine, Refusal, Reply
 from onsale.engine.state import State
+from onsale.journal.batch import PAYLOAD_BYTES_MAX
 from onsale.node import loop as loop_module
 from onsale.node.loop import CommandLoop, Durable
 
@@ -63,7 +64,8 @@ class ByHand:
     def settle(self) -> None:
         while not self.loop.idle:
             self.turn()
-            self.sync()
+            if self.loop._syncing is not None:
+                self.sync()
 
     def tick(self) -> None:
         _, callback = self.later.pop()
@@ -192,9 +194,8 @@ def test_too_much_waiting_for_the_disk_is_refused_early(monkeypatch: object) -> 
     by_hand = with_event(capacity=100)
     by_hand.ask(Book("ada", 1, HOLD_MS))
     by_hand.turn()
-    staged = loop_module.STAGED_WEIGHT_MAX // loop_module.FACT_WEIGHT
     by_hand.ask(Book("bob", 1, HOLD_MS))
-    by_hand.loop._staged.weight = staged * loop_module.FACT_WEIGHT  # type: ignore[union-attr]
+    by_hand.loop._staged.size_bytes = loop_module.STAGED_BYTES_MAX  # type: ignore[union-attr]
     reply = by_hand.ask(Book("cleo", 1, HOLD_MS))[0][0]
     assert isinstance(reply, Refusal)
     assert reply.code is Code.OVERLOADED
@@ -239,3 +240,61 @@ def test_facts_of_one_command_are_never_split_over_two_batches() -> None:
         kinds = [type(fact) for fact in facts]
         assert len(kinds) % 2 == 0
         assert all(kind is f.Keyed for kind in kinds[1::2])
+
+
+def test_long_user_ids_cannot_make_a_batch_that_the_journal_does_not_take() -> None:
+    by_hand = with_event(capacity=10**6)
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.turn()  # the disk is busy from here on
+    longest = "\N{GRINNING FACE}" * 120
+    number = 0
+    while True:
+        number += 1
+        answers = by_hand.ask(Book(f"{longest}{number}", 1, HOLD_MS))
+        if answers:
+            break
+    assert isinstance(answers[0][0], Refusal)
+    by_hand.sync()
+    written = f.encode(by_hand.appended[-1][1])
+    assert loop_module.STAGED_BYTES_MAX * 0.9 < len(written) < PAYLOAD_BYTES_MAX
+
+
+def test_thousands_of_replies_leave_in_several_turns_and_in_order() -> None:
+    by_hand = with_event(capacity=10**6)
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.turn()
+    count = 3 * loop_module.TOLD_PER_TURN
+    told: list[str] = []
+    heard: list[int] = []
+    by_hand.loop.listen((f.Held,), lambda seq, _at_ms, _fact: heard.append(seq))
+
+    def ask(user_id: str) -> None:
+        by_hand.loop.submit(Book(user_id, 1, HOLD_MS), None, lambda _reply, _replayed: told.append(user_id))
+
+    for number in range(count):
+        ask(f"user-{number}")
+    by_hand.sync()
+    ask("the last")
+    by_hand.sync()
+    assert len(told) + len(heard) <= 2 * loop_module.TOLD_PER_TURN, "others have had no turn"
+    by_hand.sync()
+    while not by_hand.loop.idle:
+        by_hand.turn()
+    assert told == [*(f"user-{number}" for number in range(count)), "the last"]
+    assert heard == list(range(2, count + 4))
+
+
+def test_what_is_due_is_done_without_waiting_for_the_next_tick() -> None:
+    by_hand = with_event(capacity=10**6)
+    by_hand.loop.start()
+    count = 5 * loop_module.CHORES_PER_SLICE
+    for number in range(count):
+        by_hand.ask(Book(f"user-{number}", 1, HOLD_MS))
+    by_hand.settle()
+    by_hand.now_ms += HOLD_MS
+    by_hand.tick()
+    while by_hand.soon or not by_hand.loop.idle:
+        by_hand.settle()
+        by_hand.turn()
+    assert by_hand.loop.state.ticket_types.rows[1].held == 0
+    assert all(len(facts) <= loop_module.CHORES_PER_SLICE for _, facts in by_hand.appended[2:])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from onsale.node.tickets import TicketCodes, read_or_create_key
+from onsale.node.tickets import DamagedTicketKey, TicketCodes, read_or_create_key
 
 
 def test_a_code_is_always_the_same_and_says_whose_it_is() -> None:
@@ -34,14 +34,23 @@ def test_changing_any_letter_is_noticed() -> None:
 
 def test_the_key_is_made_once_for_the_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "ticket.key"
-    key = read_or_create_key(path)
+    key, fresh = read_or_create_key(path)
+    assert fresh
     assert len(key) == 32
     assert path.stat().st_mode & 0o777 == 0o600
-    assert read_or_create_key(path) == key
+    assert read_or_create_key(path) == (key, False)
 
 
 def test_a_damaged_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ticket.key"
     path.write_bytes(b"short")
-    with pytest.raises(ValueError, match="backup"):
+    with pytest.raises(DamagedTicketKey, match="backup"):
         read_or_create_key(path)
+
+
+def test_what_a_crash_left_of_a_key_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "ticket.new").write_bytes(b"half")
+    key, fresh = read_or_create_key(tmp_path / "ticket.key")
+    assert fresh
+    assert len(key) == 32
+    assert [path.name for path in tmp_path.iterdir()] == ["ticket.key"]

@@ -128,3 +128,22 @@ def test_verify_of_a_folder_without_a_journal_says_so(tmp_path: Path) -> None:
     checked = onsale("verify", "--data", str(tmp_path))
     assert checked.returncode == 1
     assert "journal" in checked.stderr
+
+
+def test_a_node_whose_folder_is_moved_away_stops_answering(data: Path) -> None:
+    with Node(data) as node:
+        data.rename(data.with_name("elsewhere"))
+        assert node.wait() == DISK
+        assert any("removed, renamed or unmounted" in line for line in node.lines), node.lines
+
+
+def test_a_damaged_ticket_key_is_refused_in_a_sentence(data: Path) -> None:
+    (data / "ticket.key").write_bytes(b"short")
+    code, said = exit_code_of_a_start(data)
+    assert code == CORRUPT, said
+    assert "backup" in said
+    assert "Traceback" not in said
+    (data / "ticket.key").unlink()
+    code, said = exit_code_of_a_start(data)
+    assert code == 0, said
+    assert "ticket codes given out before are not known" in said

@@ -7,8 +7,8 @@ import pytest
 from onsale.engine import commands as c
 from onsale.engine import facts as f
 from onsale.engine.apply import apply
-from onsale.engine.decide import decide
 from onsale.engine.deadlines import Deadlines
+from onsale.engine.decide import decide
 from onsale.engine.invariants import check
 from onsale.engine.limits import PROMOTIONS_PER_STEP_MAX
 from onsale.engine.rules import chores

@@ -5,6 +5,7 @@ import pytest
 from onsale.tests.scenarios.story import (
     CANCEL,
     DECLINED,
+    FIRST_FIT,
     NEEDS_A_STEP,
     PROCESSING,
     SUCCEEDED,
@@ -189,6 +190,19 @@ STORIES: Stories = {
             (252, book("cid", 3), "waiting 3 at 1"),
             (900, None, "", "1 held, 1 expired"),
             (901, settle(1, SUCCEEDED), "hold_expired", ""),
+        ],
+    ),
+    "success comes too late, and the group that waits is too large for what is free": (
+        sale(3, waitlist=FIRST_FIT),
+        [
+            (0, book("ann", 1), "held 1 until 300"),
+            (0, book("bob", 2), "held 2 until 300"),
+            (1, pay("ann", "10"), "processing 1"),
+            (250, pay("bob", "20"), "processing 2"),
+            (251, settle(2, SUCCEEDED), "paid 2"),
+            (252, book("cid", 3), "waiting 3 at 1"),
+            (900, None, "", "1 held, 1 expired"),
+            (901, settle(1, SUCCEEDED), "paid 1", "1 confirmed"),
         ],
     ),
     "success comes too late, and the user has as many as one may have by now": (

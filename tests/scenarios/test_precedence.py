@@ -107,7 +107,7 @@ PAYMENTS: list[tuple[str, Before, c.Command]] = [
     ("no_such_event", [], pay("ann", "x", booking=9, event=9)),
     ("no_such_booking", [], pay("ann", "x", booking=9)),
     ("no_such_booking", [], pay("ann", "x")),
-    ("no_such_booking", [book("bob"), CANCEL], pay("ann", "x")),
+    ("event_cancelled", [book("bob"), CANCEL], pay("ann", "x")),
     ("forbidden", PAID, pay("bob", "x", booking=1)),
     ("forbidden", [book("ann"), CANCEL], pay("bob", "x", booking=1)),
     ("forbidden", [book("ann"), lapses], pay("bob", "x", booking=1)),
