@@ -5,7 +5,7 @@ Owns who waits for a payment provider, and how memory and the checkpoint databas
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..engine.codes import Code
 from ..engine.commands import Command, Idempotency, SettlePayment, SettleRefund
@@ -35,6 +35,14 @@ def _unavailable() -> Iterator[None]:
         yield
     except (SearchUnavailable, ArchiveBusy, CheckpointFailed) as error:
         raise UnavailableError(str(error)) from error
+
+
+class _Waiting(NamedTuple):
+    """Someone whose answer waits for the provider: what they get when it takes too long."""
+
+    reply: Reply
+    replayed: bool
+    timer: Any  # asyncio.TimerHandle
 
 
 class NodeGateway:
@@ -70,7 +78,7 @@ class NodeGateway:
         self._address = address
         self._epoch = epoch
         # by payment or refund, who asked for it and waits for the provider's first word
-        self._waiting: dict[tuple[str, int], list[tuple[Done, Reply, bool]]] = {}
+        self._waiting: dict[tuple[str, int], dict[Done, _Waiting]] = {}
 
     def now_ms(self) -> int:
         return self._loop.now_ms()
@@ -100,10 +108,8 @@ class NodeGateway:
         if asked is None:
             done(reply, replayed)
             return
-        waiting = self._waiting.setdefault(asked, [])
-        entry = (done, reply, replayed)
-        waiting.append(entry)
-        self._call_later(PROVIDER_WAIT_SECONDS, self._give_up_waiting, asked, entry)
+        timer = self._call_later(PROVIDER_WAIT_SECONDS, self._give_up_waiting, asked, done)
+        self._waiting.setdefault(asked, {})[done] = _Waiting(reply, replayed, timer)
 
     def _asked(self, reply: Reply) -> tuple[str, int] | None:
         if isinstance(reply, PaymentUnderway) and reply.client_secret is None:
@@ -116,15 +122,12 @@ class NodeGateway:
                 return "refund", refund.id
         return None
 
-    def _give_up_waiting(self, asked: tuple[str, int], entry: tuple[Done, Reply, bool]) -> None:
-        waiting = self._waiting.get(asked)
-        if waiting is None or entry not in waiting:
-            return
-        waiting.remove(entry)
+    def _give_up_waiting(self, asked: tuple[str, int], done: Done) -> None:
+        waiting = self._waiting[asked]
+        mine = waiting.pop(done)
         if not waiting:
             del self._waiting[asked]
-        done, reply, replayed = entry
-        done(reply, replayed)
+        done(mine.reply, mine.replayed)
 
     def settle(self, command: Command) -> None:
         """The provider's word comes in: decide it, and answer whoever waited for it."""
@@ -140,8 +143,9 @@ class NodeGateway:
             asked = ("refund", command.refund_id)
         else:
             return
-        for done, first_reply, replayed in self._waiting.pop(asked, ()):
-            done(first_reply if isinstance(reply, NothingNew) else reply, replayed)
+        for done, first in self._waiting.pop(asked, {}).items():
+            first.timer.cancel()  # kept for its ten seconds, thousands of them are work for the garbage collector
+            done(first.reply if isinstance(reply, NothingNew) else reply, first.replayed)
 
     def when_durable(self, done: Callable[[int], None]) -> None:
         self._loop.when_durable(done)

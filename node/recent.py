@@ -16,8 +16,9 @@ class Recent:
         self._notices: dict[str, list[Notice]] = {}
         self._next_booking_id = state.next_booking_id
         self._noticed = 0  # of state.notices, which begin anew with each checkpoint
-        for booking in state.bookings.changed.values():  # at a start: what was applied from the journal
-            self._bookings.setdefault(booking.user_id, []).append(booking.id)
+        for rows in (state.bookings.archived, state.bookings.changed):  # at a start: applied from the journal
+            for booking in rows.values():
+                self._bookings.setdefault(booking.user_id, []).append(booking.id)
 
     def follow(self) -> None:
         """Take in what is new; call it before a checkpoint takes the notices away."""

@@ -113,11 +113,11 @@ def _apply_rest(state: State, disk: RealDisk, recovered: Recovered, progress: Pr
 
 def _apply(state: State, batch: Batch, recovered: Recovered) -> None:
     """The bytes are those that were written, so what can't be done here was done by another version of the rules."""
+    seq = batch.first_seq
     try:
-        for fact in f.decode(batch.payload):
+        for seq, fact in enumerate(f.decode(batch.payload), batch.first_seq):  # noqa: B007 - told below
             apply(state, batch.at_ms, fact)
     except (msgspec.MsgspecError, AssertionError, LookupError, ValueError) as error:
-        seq = state.seq + 1
         raise CorruptJournal(
             next(segment.name for segment in reversed(recovered.segments) if segment.first_seq <= batch.first_seq),
             0,

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from onsale.engine import facts as f
 from onsale.engine.codes import Code
 from onsale.engine.commands import Book, CreateEvent, Idempotency, TypeSpec
@@ -298,3 +300,17 @@ def test_what_is_due_is_done_without_waiting_for_the_next_tick() -> None:
         by_hand.turn()
     assert by_hand.loop.state.ticket_types.rows[1].held == 0
     assert all(len(facts) <= loop_module.CHORES_PER_SLICE for _, facts in by_hand.appended[2:])
+
+
+def test_no_more_wait_for_a_slow_disk_than_the_bound_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "REPLIES_MAX", 50)
+    by_hand = with_event(capacity=1_000)
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.turn()
+    answers = [by_hand.ask(Book(f"user-{number}", 1, HOLD_MS)) for number in range(60)]
+    refused = [reply for given in answers for reply, _ in given]
+    assert len(refused) == 10
+    assert all(isinstance(reply, Refusal) and reply.code is Code.OVERLOADED for reply in refused)
+    assert by_hand.loop.state.ticket_types.rows[1].held == 51
+    by_hand.settle()
+    assert all(len(given) == 1 for given in answers)

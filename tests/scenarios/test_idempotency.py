@@ -4,8 +4,10 @@ from unittest import mock
 
 import pytest
 
+from onsale.engine import commands as c
 from onsale.engine import decide as decide_module
 from onsale.engine import replies as r
+from onsale.engine.codes import Code
 from onsale.engine.limits import KEYS_FORGOTTEN_PER_STEP_MAX
 from onsale.tests.scenarios.story import (
     DECLINED,
@@ -172,6 +174,18 @@ def test_the_answer_is_the_same_in_every_field():
     story.ask(book("cid"))
     assert story.ask(keyed("no", book("ann", 99))) == refusal
     assert refusal.seq == 5, "a refusal that is kept was decided where it is kept"
+
+
+def test_what_was_refused_before_it_came_here_is_kept_too():
+    story = sale(9)()
+    refuse = c.Refuse(Code.INVALID_FIELD, "quantity must be above zero.", {"field": "quantity"})
+    first = story.ask(keyed("k", refuse))
+    assert (first.code, first.detail, first.extra) == (refuse.code, refuse.detail, refuse.extra)
+    story.ask(book("bob"))
+    assert story.ask(keyed("k", refuse)) == first
+    assert story.ask(keyed("k", book("ann"), "another body")).code is Code.IDEMPOTENCY_MISMATCH
+    before = story.state.seq
+    assert story.ask(refuse).seq == before == story.state.seq, "without a key there is nothing to keep"
 
 
 def test_an_answer_says_that_it_is_given_again():

@@ -1,0 +1,88 @@
+"""Who waits for a payment provider's first word."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from onsale.engine.commands import PaymentSucceededOutcome, SettlePayment, StartPayment
+from onsale.engine.replies import Paid, PaymentUnderway, Reply
+from onsale.engine.status import PAYMENT_STARTED
+from onsale.node.gateway import PROVIDER_WAIT_SECONDS, NodeGateway
+
+UNDERWAY = PaymentUnderway(1, 7, 3, 1_000, "EUR")
+PAID = Paid(2, 7, 3, 1, "Standing", 1, 1_000, "EUR")
+
+
+class Timer:
+    def __init__(self, seconds: float, callback: Any, arguments: tuple[Any, ...]) -> None:
+        self.seconds = seconds
+        self.cancelled = False
+        self._run = lambda: callback(*arguments)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def ring(self) -> None:
+        if not self.cancelled:
+            self._run()
+
+
+class Setting:
+    """A gateway over a loop that says what it is told to, and timers that ring by hand."""
+
+    def __init__(self) -> None:
+        payment = SimpleNamespace(id=7, status=PAYMENT_STARTED)
+        self.state = SimpleNamespace(payments=SimpleNamespace(rows={7: payment}))
+        self.hold_ms = 1_000
+        self.says: Reply = UNDERWAY
+        self.timers: list[Timer] = []
+        parts: dict[str, Any] = dict.fromkeys(
+            ("search", "archive", "checkpointing", "journal", "tickets", "reach", "address")
+        )
+        self.gateway = NodeGateway(
+            self,  # type: ignore[arg-type]
+            **parts,
+            call_later=self.call_later,
+            provider_name="test",
+            name="n",
+            epoch=1,
+        )
+
+    def submit(self, _command: Any, _key: Any, done: Any) -> None:
+        done(self.says, False)
+
+    def call_later(self, seconds: float, callback: Any, *arguments: Any) -> Timer:
+        self.timers.append(Timer(seconds, callback, arguments))
+        return self.timers[-1]
+
+    def pay(self) -> list[Reply]:
+        self.says = UNDERWAY
+        answers: list[Reply] = []
+        self.gateway.submit(StartPayment("ada", 1, "10.00"), None, lambda reply, _replayed: answers.append(reply))
+        return answers
+
+    def settle(self) -> None:
+        self.says = PAID
+        self.gateway.settle(SettlePayment(7, PaymentSucceededOutcome(), 1_000))
+
+
+def test_the_providers_word_is_the_answer_and_leaves_no_timer_behind() -> None:
+    setting = Setting()
+    first, second = setting.pay(), setting.pay()
+    assert not first
+    setting.settle()
+    assert first == second == [PAID]
+    assert [timer.cancelled for timer in setting.timers] == [True, True]
+
+
+@pytest.mark.parametrize("settled_after", [False, True])
+def test_a_provider_that_takes_long_is_not_waited_for(settled_after: bool) -> None:
+    setting = Setting()
+    answers = setting.pay()
+    assert setting.timers[0].seconds == PROVIDER_WAIT_SECONDS
+    setting.timers[0].ring()
+    assert answers == [UNDERWAY]
+    if settled_after:
+        setting.settle()
+    assert answers == [UNDERWAY]
