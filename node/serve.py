@@ -36,6 +36,7 @@ log = logging.getLogger("onsale")
 SWITCH_SECONDS = 0.0005
 
 FOLDER_LOOKED_AT_SECONDS = 1.0
+CLOCK_LATE_SECONDS = 60.0
 IMPATIENT_SECONDS = 1.0  # a second signal that comes sooner is the same keypress, told twice
 
 
@@ -83,6 +84,7 @@ async def _serve(options: ServeOptions, authenticator: Authenticator, lock: Fold
     with StartProgress() as progress:
         started = start(options.data, progress)
     state = started.state
+    _warn_of_a_late_clock(state.at_ms)
     stopped = _stop_on_signals()
     primary = Primary(options, started, authenticator, failed=die)
     await authenticator.start()
@@ -119,6 +121,16 @@ async def _serve(options: ServeOptions, authenticator: Authenticator, lock: Fold
     await authenticator.close()
     log.info("stopped at seq %d; everything answered is in %s", state.seq, options.data)
     return int(ExitCode.DONE)
+
+
+def _warn_of_a_late_clock(journal_ms: int) -> None:
+    late_seconds = journal_ms / 1000 - time.time()
+    if late_seconds > CLOCK_LATE_SECONDS:
+        log.warning(
+            "this machine's clock is %.0f s behind the journal's last fact: either it is wrong now, or it was wrong "
+            "when that was written. Holds and sales go by the journal's time, which the clock meets only slowly.",
+            late_seconds,
+        )
 
 
 def _say_how_to_begin(options: ServeOptions, primary: Primary, authenticator: Authenticator) -> None:

@@ -1,6 +1,7 @@
 """Starts on folders that are not what they should be: refused, with the place and the next step."""
 
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from onsale.journal.recovery import create_journal
 from onsale.journal.writer import JournalAppender
 from onsale.node.checkpointing import Checkpointing
 from onsale.node.recovery import CHECKPOINT_FILE, JOURNAL_FOLDER, start
+from onsale.node.serve import _warn_of_a_late_clock
 
 NOW_MS = 1_800_000_000_000
 
@@ -98,3 +100,12 @@ def test_a_newer_checkpoint_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(NewerCheckpoint, match="newer Onsale"):
         start(tmp_path)
+
+
+def test_a_clock_behind_the_journal_is_pointed_out(caplog: pytest.LogCaptureFixture) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    _warn_of_a_late_clock(now_ms)
+    _warn_of_a_late_clock(now_ms - 10**9)
+    assert not caplog.messages
+    _warn_of_a_late_clock(now_ms + 3_600_000)
+    assert "3600 s behind" in caplog.text
