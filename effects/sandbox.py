@@ -6,12 +6,7 @@ asking again after a crash gives the same answer.
 
 from hashlib import blake2b
 
-from ..engine.commands import (
-    PaymentFailedOutcome,
-    PaymentOutcome,
-    PaymentPendingOutcome,
-    PaymentSucceededOutcome,
-)
+from ..engine.commands import PaymentFailedOutcome, PaymentOutcome, PaymentPendingOutcome, PaymentSucceededOutcome
 from .provider import CANCELED, Charge, RefundOrder, RefundResult
 
 DEFAULT_METHOD = "pm_card_visa"

@@ -1,6 +1,6 @@
 """What a search of events asks and answers, so that the HTTP API and the index agree without knowing each other.
 
-Owns the two shapes. It promises nothing of how they are matched or kept: that is `replicas/search.py`.
+Owns the two shapes. It promises nothing of how they are matched or kept: that is `replicas/search/index.py`.
 """
 
 import msgspec

@@ -11,15 +11,7 @@ from .deadlines import Deadlines
 from .limits import ENDED_KEPT_MS, WARN_BEFORE_MS_MAX
 from .line import Line
 from .records import Booking, Event, Key, Notice, Payment, Refund, TicketType, User
-from .status import (
-    BOOKING_NAMES,
-    CANCELLED,
-    EXPIRED,
-    HELD,
-    PAYING,
-    REFUNDED,
-    WAITLIST_STRICT,
-)
+from .status import BOOKING_NAMES, CANCELLED, EXPIRED, HELD, PAYING, REFUNDED, WAITLIST_STRICT
 from .table import Table
 
 

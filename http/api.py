@@ -14,12 +14,12 @@ from typing import Final, Protocol
 from ..engine.codes import Code
 from ..engine.commands import Command, Idempotency
 from ..engine.replies import Reply
-from .auth import Authenticator
+from .access.auth import Authenticator
 from .caching import min_seq_of, read_answer
 from .call import Answer, Call
 from .gateway import Gateway
 from .problems import problem, refused, with_seq
-from .render import answer_of
+from .render.replies import answer_of
 
 MIN_SEQ_WAIT_SECONDS: Final = 1.0
 

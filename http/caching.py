@@ -10,7 +10,7 @@ from typing import Final
 from multidict import istr
 
 from .call import JSON, Answer, Call
-from .query import to_whole
+from .wire.query import to_whole
 
 PRIVATE: Final = "private, no-store"
 LIVE: Final = "public, s-maxage=1, stale-while-revalidate=1"  # live counts

@@ -11,11 +11,11 @@ from typing import Final
 from .api import Api
 from .caching import MIN_SEQ_HEADER
 from .call import Answer, Call, Reply
-from .calls_bookings import post_booking, post_payment
-from .calls_events import get_availability
+from .calls.bookings import post_booking, post_payment
+from .calls.events import get_availability
 from .kept_refusals import kept_refusal
 from .problems import RefusedError
-from .render import answer_of
+from .render.replies import answer_of
 
 _BEFORE_ID: Final = "/events/"
 _AFTER_ID: Final = "/availability"

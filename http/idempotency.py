@@ -10,9 +10,9 @@ from typing import Final
 from multidict import istr
 
 from ..engine.commands import Idempotency
-from .auth import Principal
+from .access.auth import Principal
 from .call import Answer, Call
-from .wire import invalid_field
+from .wire.body import invalid_field
 
 KEY_CHARACTERS_MAX: Final = 255
 KEY_HEADER: Final = istr("Idempotency-Key")

@@ -11,7 +11,7 @@ import orjson
 
 from ..engine.codes import Code
 from ..engine.commands import Idempotency, Refuse
-from .auth import Authenticator, Principal
+from .access.auth import Authenticator, Principal
 from .call import Call
 from .idempotency import KEY_HEADER, key_of
 from .problems import RefusedError

@@ -11,17 +11,14 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from ..engine.codes import Code
-from . import calls_bookings as bookings
-from . import calls_events as events
-from . import calls_operations as operations
-from . import calls_users as users
 from .api import Api
 from .caching import PRIVATE
 from .call import Answer, Call
+from .calls import bookings, events, operations, users
 from .gateway import UnavailableError
 from .kept_refusals import kept_refusal
 from .problems import RefusedError, problem, refused
-from .query import path_segments
+from .wire.query import path_segments
 
 Handler = Callable[..., Answer | Awaitable[Answer]]  # (api, call, *ids in the path)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import uvloop
 
-from ..replicas.search import SearchDocument, SearchIndex, SearchRequest
+from ..replicas.search.index import SearchDocument, SearchIndex, SearchRequest
 
 DAY_MS = 86_400_000
 FIRST_DAY_MS = 1_795_305_600_000  # 2026-11-22

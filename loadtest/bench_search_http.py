@@ -15,8 +15,8 @@ import orjson
 import uvloop
 
 from ..engine.search import SearchRequest
-from ..http.times import format_ms
-from ..replicas.search import SearchDocument
+from ..http.wire.times import format_ms
+from ..replicas.search.index import SearchDocument
 from .bench_http import product
 from .bench_search import random_request, sample_documents
 from .figures import Figure, median

@@ -20,7 +20,7 @@ import uvloop
 from aiohttp import web
 
 from ..http.call import Answer, Call, Reply
-from ..http.server import make_runner
+from ..http.connection.server import make_runner
 
 _numbers: Final = itertools.count(1)
 
@@ -83,12 +83,12 @@ def bare() -> web.AppRunner:
 
 
 def hot() -> web.AppRunner:
-    """Serve the same from http/protocol.py's hot path: what our connection layer alone costs."""
+    """Serve the same from http/connection/protocol.py's hot path: what our connection layer alone costs."""
     return make_runner(bare_application(), answer_at_once)
 
 
 def cold() -> web.AppRunner:
-    """Serve the same through http/protocol.py, but every call left to the framework."""
+    """Serve the same through http/connection/protocol.py, but every call left to the framework."""
     return make_runner(bare_application(), lambda _call, _reply: False)
 
 

@@ -7,8 +7,8 @@ ONSALE_JWT_ISSUER narrow what is accepted.
 import os
 from pathlib import Path
 
-from ..http.auth import Authenticator
-from ..http.auth_keys import read_key
+from ..http.access.auth import Authenticator
+from ..http.access.keys import read_key
 
 KEY_FILE = "jwt.key"
 

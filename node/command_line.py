@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
-from .event_commands import events
+from .commands.events import events
+from .commands.flags import SETTINGS, InOrder, examples, existing_data_flag, flag, format_flag
+from .commands.output import Bars, CommandFailed, failures_told, note, print_json
 from .exit_codes import ExitCode
-from .flags import SETTINGS, InOrder, examples, existing_data_flag, flag, format_flag
 from .options import ServeOptions, default_name, parse_address, parse_name
-from .output import Bars, CommandFailed, failures_told, note, print_json
 
 EXIT_CODES = """\b
 Exit codes: 0 done, 1 error, 2 usage, 3 unreachable, 4 refused as unsafe,
@@ -150,8 +150,8 @@ def verify(*, data: Path, file_format: str) -> None:
     up, idempotency keys applied once; then the state that follows, against the checkpoint. Changes nothing, and needs
     no node. Exit code 6 and the place when something is wrong.
     """
-    from . import verify as work
-    from .verify_report import as_json, print_report, verdict
+    from .commands import verify as work
+    from .commands.verify_report import as_json, print_report, verdict
 
     with failures_told(), Bars() as bars:
         report = work.verify(data, bars)
@@ -187,7 +187,7 @@ def inspect(*, data: Path, seq: int | None, booking: int | None, limit: int, fil
     """
     if seq is not None and booking is not None:
         raise click.UsageError("Give --seq or --booking, not both.")
-    from .inspect import Inspection, NothingFoundError, print_told
+    from .commands.inspect import Inspection, NothingFoundError, print_told
 
     headline = ""
     with failures_told():
@@ -243,7 +243,7 @@ def token(*, role: str, sub: str, hours: float, data: Path) -> None:
 
     The first one makes the folder's key, and with it turns authentication on from the node's next start.
     """
-    from .token import make_token
+    from .commands.token import make_token
 
     if not (math.isfinite(hours) and hours > 0):
         raise click.BadParameter("write a number of hours above 0.", param_hint="--hours")

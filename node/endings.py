@@ -17,7 +17,7 @@ from ..journal.errors import (
     JournalError,
     NewerCheckpoint,
 )
-from ..replicas.search import SearchUnavailable
+from ..replicas.search.index import SearchUnavailable
 from .access import NotConfigured
 from .exit_codes import ExitCode
 from .tickets import DamagedTicketKey

@@ -18,7 +18,7 @@ from ..engine.status import PAYMENT_STARTED, REFUND_PENDING_AT_PROVIDER
 from ..http.gateway import GoneError, Member, UnavailableError
 from ..journal.archive import Archive
 from ..journal.errors import ArchiveBusy, CheckpointFailed, HistoryGone
-from ..replicas.search import SearchIndex, SearchUnavailable
+from ..replicas.search.index import SearchIndex, SearchUnavailable
 from .checkpointing import Checkpointing
 from .journal_view import JournalView
 from .loop import CommandLoop, Done

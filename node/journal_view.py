@@ -12,7 +12,7 @@ import msgspec
 
 from ..engine import facts as f
 from ..engine.replies import decode as decode_reply
-from ..http.times import format_ms
+from ..http.wire.times import format_ms
 from ..journal.disk import Disk
 from ..journal.reader import read_batches
 

@@ -22,18 +22,18 @@ from ..engine.commands import Command, CreateEvent
 from ..engine.replies import Reply
 from ..engine.state import Sale, State
 from ..engine.status import BOOKING_NAMES, HELD, PAYING, WAITING
+from ..http.access.auth import Authenticator
 from ..http.api import Api
 from ..http.application import make_application
-from ..http.auth import Authenticator
-from ..http.docs import docs_page
+from ..http.connection.server import make_runner
+from ..http.documents.docs import docs_page
+from ..http.documents.openapi import openapi_document
 from ..http.hot import make_hot
 from ..http.metrics import Metrics, Reading
-from ..http.openapi import openapi_document
-from ..http.server import make_runner
 from ..journal.archive import Archive
 from ..journal.checkpoint import CheckpointWriter
 from ..journal.writer import JournalWriter
-from ..replicas.search import SearchDocument, SearchIndex
+from ..replicas.search.index import SearchDocument, SearchIndex
 from .checkpointing import Checkpointing
 from .clock import Clock
 from .gateway import NodeGateway

@@ -17,9 +17,10 @@ import time
 
 import uvloop
 
-from ..http.auth import Authenticator
+from ..http.access.auth import Authenticator
 from ..journal.disk import FolderLock, lock_folder
 from .access import make_authenticator
+from .commands.sample import sample_events
 from .endings import EXPECTED, CannotListen, FolderGone, Impatient, OpenToTheWorld, die, end
 from .exit_codes import ExitCode
 from .logs import set_up
@@ -27,7 +28,6 @@ from .options import ServeOptions
 from .primary import Primary
 from .progress import StartProgress
 from .recovery import start
-from .sample import sample_events
 
 log = logging.getLogger("onsale")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from onsale.http.times import format_ms
+from onsale.http.wire.times import format_ms
 from onsale.tests.contract.asking import Caller
 from onsale.tests.contract.conftest import HOLD_SECONDS
 from onsale.tests.processes.nodes import Node, verify

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from onsale.journal.disk import TEMPORARY_SUFFIX, Disk, RealDisk, publish, write_fully
 from onsale.tests.simulation.disk import SimulatedDisk
 

@@ -8,11 +8,12 @@ from unittest import mock
 import msgspec
 from msgspec.msgpack import decode
 
-from onsale.engine import audit_line, replies
 from onsale.engine import commands as c
 from onsale.engine import facts as f
+from onsale.engine import replies
 from onsale.engine.apply import apply
-from onsale.engine.audit import Auditor
+from onsale.engine.audit import line as audit_line
+from onsale.engine.audit.auditor import Auditor
 from onsale.engine.decide import decide
 from onsale.engine.invariants import check
 from onsale.engine.records import Booking, Event, Key, Payment, Refund, TicketType, User

@@ -7,18 +7,7 @@ import pytest
 from onsale.engine.invariants import check
 from onsale.engine.records import Key
 from onsale.engine.status import REFUND_SUCCEEDED
-from onsale.tests.scenarios.story import (
-    NEEDS_A_STEP,
-    SUCCEEDED,
-    Story,
-    book,
-    give_up,
-    keyed,
-    pay,
-    refund,
-    sale,
-    settle,
-)
+from onsale.tests.scenarios.story import NEEDS_A_STEP, SUCCEEDED, Story, book, give_up, keyed, pay, refund, sale, settle
 
 
 def busy() -> Story:

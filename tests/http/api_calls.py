@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from onsale.http.access.auth import Authenticator, issue_token
 from onsale.http.api import Api
-from onsale.http.auth import Authenticator, issue_token
 from onsale.http.call import PROBLEM, Answer, Call
 from onsale.http.hot import make_hot
 from onsale.http.metrics import Metrics, Reading

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, Self
 import pytest
 from aiohttp import web
 
-from onsale.http import server as server_module
 from onsale.http.call import Answer, Call, Reply
-from onsale.http.connection_limits import ConnectionLimits
-from onsale.http.protocol import Connection
-from onsale.http.server import make_runner
+from onsale.http.connection import server as server_module
+from onsale.http.connection.limits import ConnectionLimits
+from onsale.http.connection.protocol import Connection
+from onsale.http.connection.server import make_runner
 
 PATIENCE_SECONDS = 5.0
 

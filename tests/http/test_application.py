@@ -11,8 +11,8 @@ from aiohttp import ClientSession, web
 from yarl import URL
 
 from onsale.http.application import make_application
+from onsale.http.connection.server import make_runner
 from onsale.http.hot import make_hot
-from onsale.http.server import make_runner
 from onsale.tests.http.api_calls import EVENT, Calls
 
 BODY_BYTES_MAX = 64 * 1024

@@ -17,13 +17,7 @@ from onsale.engine.records import Booking
 from onsale.engine.state import State, state_hash
 from onsale.journal.checkpoint import Checkpoint, CheckpointWriter, Position, load
 from onsale.journal.checkpoint_schema import TABLE_NAMES
-from onsale.journal.errors import (
-    CheckpointFailed,
-    CorruptCheckpoint,
-    JournalBusy,
-    JournalClosed,
-    JournalError,
-)
+from onsale.journal.errors import CheckpointFailed, CorruptCheckpoint, JournalBusy, JournalClosed, JournalError
 from onsale.tests.engine.histories import JOURNAL_ID, Batch, History, booking_id_of
 from onsale.tests.engine.rich_histories import HOUR_MS, play, played, rich_history
 from onsale.tests.journal.checkpoints import query, restored, store, take

@@ -2,18 +2,7 @@
 
 import pytest
 
-from onsale.tests.scenarios.story import (
-    CANCEL,
-    DECLINED,
-    SUCCEEDED,
-    book,
-    give_up,
-    pay,
-    refund,
-    refunded,
-    sale,
-    settle,
-)
+from onsale.tests.scenarios.story import CANCEL, DECLINED, SUCCEEDED, book, give_up, pay, refund, refunded, sale, settle
 
 HOLD = (0, book("ann"), "held 1 until 300")
 BUY = [HOLD, (1, pay("ann", "10"), "processing 1"), (2, settle(1, SUCCEEDED), "paid 1")]

@@ -2,17 +2,7 @@
 
 import pytest
 
-from onsale.tests.scenarios.story import (
-    SUCCEEDED,
-    Stories,
-    book,
-    pay,
-    refund,
-    refund_fails,
-    refunded,
-    sale,
-    settle,
-)
+from onsale.tests.scenarios.story import SUCCEEDED, Stories, book, pay, refund, refund_fails, refunded, sale, settle
 
 BOUGHT = [
     (0, book("ann", 2), "held 1 until 300"),

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable
 
 import pytest
+
 from onsale.journal.disk import publish, write_fully
 from onsale.tests.simulation.disk import PowerLost, SimulatedDisk
 

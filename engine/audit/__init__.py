@@ -1,0 +1,1 @@
+"""Were the promises kept at every position? Bookkeeping of its own, beside apply, over the facts alone."""

@@ -1,0 +1,175 @@
+"""What an audit asks of events and bookings: capacity, limits, prices, deadlines, sale times.
+
+Owns what these facts mean in the auditor's books, written from the public promises and sharing no code with `apply`.
+"""
+
+from .. import facts as f
+from ..limits import HOLD_MS_MAX
+from ..status import CANCELLED, ENDED, EXPIRED, HELD, PAYING, WAITING
+from .books import Books, Claim, Show, Stock
+from .line import check_limit, check_newcomer, freed, join, promote
+
+
+def event_created(books: Books, fact: f.EventCreated) -> None:
+    if fact.event_id in books.shows:
+        books.fault(f"there are two events {fact.event_id}")
+    details = fact.details
+    show = books.shows[fact.event_id] = Show(
+        fact.event_id,
+        details.currency,
+        details.waitlist,
+        details.on_sale_ms or 0,
+        details.starts_ms if details.ends_ms is None else details.ends_ms,
+        details.max_per_user,
+        details.max_holds_per_user,
+    )
+    for each in fact.types:
+        _add_type(books, show, each)
+
+
+def _add_type(books: Books, show: Show, details: f.TypeDetails) -> None:
+    number = details.ticket_type_id
+    if number in books.stocks:
+        books.fault(f"there are two ticket types {number}")
+    books.stocks[number] = Stock(number, show, details.name, details.price_minor, details.capacity)
+    show.stock_ids.append(number)
+
+
+def event_changed(books: Books, fact: f.EventChanged) -> None:
+    show, details = books.shows[fact.event_id], fact.details
+    if show.cancelled:
+        books.fault(f"event {show.id} was changed after it was cancelled")
+    if details.currency != show.currency and show.booked:
+        books.fault(f"event {show.id} changed from {show.currency} to {details.currency} after it was booked")
+    show.currency = details.currency
+    show.waitlist = details.waitlist
+    show.opens_ms = details.on_sale_ms or 0
+    show.closes_ms = details.starts_ms if details.ends_ms is None else details.ends_ms
+    show.max_per_user = details.max_per_user
+    show.max_holds_per_user = details.max_holds_per_user
+    was_closed = show.closed
+    show.closed = was_closed and show.closes_ms <= books.at_ms
+    for each in fact.types:
+        stock = books.stocks.get(each.ticket_type_id)
+        if stock is None or stock.show is not show:
+            _add_type(books, show, each)
+            continue
+        stock.name, stock.price_minor, stock.capacity = each.name, each.price_minor, each.capacity
+        if stock.free < 0:
+            books.fault(f"the capacity of {stock} became {stock.capacity}, less than what is sold or held")
+    if not was_closed and show.closes_ms > books.at_ms:
+        for number in show.stock_ids:
+            freed(books, books.stocks[number])
+
+
+def event_cancelled(books: Books, fact: f.EventCancelled) -> None:
+    books.shows[fact.event_id].cancelled = True
+
+
+def sale_closed(books: Books, fact: f.SaleClosed) -> None:
+    show = books.shows[fact.event_id]
+    if books.at_ms < show.closes_ms:
+        books.fault(f"the sale of event {show.id} was closed {show.closes_ms - books.at_ms} ms too early")
+    show.closed = True
+
+
+# --- bookings
+
+
+def held(books: Books, fact: f.Held) -> None:
+    claim = _enter(books, fact)
+    claim.held_ms, claim.expires_ms = books.at_ms, fact.expires_ms
+    _check_hold(books, claim)
+    check_newcomer(books, claim)
+    show = claim.stock.show
+    if show.max_holds_per_user is not None:
+        holds = show.holds_of.get(claim.user_id, 0)
+        if holds >= show.max_holds_per_user:
+            books.fault(
+                f'user "{claim.user_id}" got another hold at event {show.id} beside {holds}, which is the limit'
+            )
+    books.become(claim, HELD)
+
+
+def waited(books: Books, fact: f.Waited) -> None:
+    claim = _enter(books, fact)
+    check_limit(books, claim)
+    join(books, claim)
+
+
+def _enter(books: Books, fact: f.Held | f.Waited) -> Claim:
+    """Enter a new booking, and check all that holds for a hold and for a place in line alike."""
+    stock = books.stocks[fact.ticket_type_id]
+    show, quantity, at_ms = stock.show, fact.quantity, books.at_ms
+    if fact.booking_id <= books.last_claim_id:
+        books.fault(f"booking {fact.booking_id} comes after booking {books.last_claim_id}")
+    books.last_claim_id = fact.booking_id
+    claim = Claim(fact.booking_id, fact.user_id, stock, quantity, fact.amount_minor, books.seq)
+    books.claims[claim.id] = claim
+    if show.id != fact.event_id:
+        books.fault(f"booking {claim.id} is for event {fact.event_id}, and its tickets are {stock}")
+    if quantity < 1:
+        books.fault(f"booking {claim.id} is for {quantity} tickets")
+    if claim.amount_minor != stock.price_minor * quantity:
+        books.fault(
+            f"booking {claim.id} costs {claim.amount_minor}, and {quantity} of {stock} are {stock.price_minor} each"
+        )
+    if show.cancelled or show.closed or not show.opens_ms <= at_ms < show.closes_ms:
+        books.fault(f"booking {claim.id} was taken when event {show.id} was not on sale")
+    show.booked = True
+    return claim
+
+
+def _check_hold(books: Books, claim: Claim) -> None:
+    if not books.at_ms < claim.expires_ms <= books.at_ms + HOLD_MS_MAX:
+        books.fault(f"the hold of booking {claim.id} lasts {claim.expires_ms - books.at_ms} ms")
+
+
+def promoted(books: Books, fact: f.Promoted) -> None:
+    claim = books.claims[fact.booking_id]
+    claim.held_ms, claim.expires_ms = books.at_ms, fact.expires_ms
+    _check_hold(books, claim)
+    promote(books, claim)
+
+
+def lapse_warned(books: Books, fact: f.LapseWarned) -> None:
+    claim = books.claims[fact.booking_id]
+    if claim.status != HELD:
+        books.fault(f"booking {claim.id} was warned that its hold is about to lapse, and it has none")
+
+
+def lapsed(books: Books, fact: f.Lapsed) -> None:
+    claim = books.claims[fact.booking_id]
+    if claim.status == WAITING and not claim.stock.show.closed:
+        books.fault(f"booking {claim.id} lost its place in line while event {claim.stock.show.id} was on sale")
+    ends_ms = max(claim.expires_ms, claim.pinned_ms if claim.status == PAYING else 0)
+    if books.at_ms < ends_ms:
+        why = ", while a payment was under way" if claim.status == PAYING else ""
+        books.fault(f"the hold of booking {claim.id} lapsed {ends_ms - books.at_ms} ms before its time{why}")
+    books.become(claim, EXPIRED)
+    freed(books, claim.stock)
+
+
+def booking_cancelled(books: Books, fact: f.BookingCancelled) -> None:
+    claim = books.claims[fact.booking_id]
+    stock = claim.stock
+    if fact.reason == "event_cancelled" and not stock.show.cancelled:
+        books.fault(f"booking {claim.id} was ended with event {stock.show.id}, which is not cancelled")
+    if fact.reason == "capacity" and claim.quantity <= stock.capacity:
+        books.fault(f"booking {claim.id} for {claim.quantity} was sent away, and {stock} has {stock.capacity} in all")
+    if claim.status == PAYING:
+        books.fault(f"booking {claim.id} was cancelled while a payment was under way")
+    books.become(claim, CANCELLED)
+    freed(books, stock)
+
+
+def retired(books: Books, fact: f.Retired) -> None:
+    for booking_id in fact.booking_ids:
+        claim = books.claims.pop(booking_id)
+        books.retired[claim.status] += 1
+        if claim.status not in ENDED or claim.unsettled:
+            books.fault(f"booking {claim.id} was put away before it was over")
+
+
+def user_saved(books: Books, fact: f.UserSaved) -> None:
+    """Nothing was promised about it."""

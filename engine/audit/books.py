@@ -1,0 +1,226 @@
+"""The auditor's own books: what it knows of events, stock, bookings and money, kept apart from the engine's state.
+
+Owns their shapes, and the counting that follows from a booking's status. It shares with the engine the tables of
+status.py (what is allowed) and nothing that is derived. What is wrong is noted as a fault, and the audit goes on.
+"""
+
+from collections import Counter, deque
+
+import msgspec
+
+from ..limits import KEY_KEPT_MS
+from ..status import (
+    BOOKING_FOLLOWERS,
+    BOOKING_NAMES,
+    COUNTS_AS_HELD,
+    COUNTS_AS_SOLD,
+    COUNTS_FOR_USER,
+    NEW,
+    WAITING,
+    WAITLIST_STRICT,
+)
+
+STATUS_NAMES = {NEW: "new"} | BOOKING_NAMES
+# 1 where a booking of that status counts, by status
+AS_HELD = tuple(int(status in COUNTS_AS_HELD) for status in range(len(STATUS_NAMES)))
+AS_SOLD = tuple(int(status in COUNTS_AS_SOLD) for status in range(len(STATUS_NAMES)))
+FOR_USER = tuple(int(status in COUNTS_FOR_USER) for status in range(len(STATUS_NAMES)))
+
+assert set(STATUS_NAMES) == set(range(len(STATUS_NAMES)))
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A promise that the fact at `seq` breaks."""
+
+    seq: int
+    at_ms: int
+    what: str
+
+
+class Show(msgspec.Struct, gc=False):
+    """An event, and its money."""
+
+    id: int
+    currency: str
+    waitlist: int
+    opens_ms: int
+    closes_ms: int
+    max_per_user: int
+    max_holds_per_user: int | None
+    cancelled: bool = False
+    closed: bool = False
+    stock_ids: list[int] = msgspec.field(default_factory=list)
+    booked: bool = False  # someone has booked, so its currency is settled
+    tickets_of: dict[str, int] = msgspec.field(default_factory=dict)  # by user, what counts against the limit
+    holds_of: dict[str, int] = msgspec.field(default_factory=dict)  # by user, bookings held
+    paid_minor: int = 0  # for bookings
+    refunding_minor: int = 0  # of that, asked for and not back yet
+    refunded_minor: int = 0
+    surplus_minor: int = 0  # paid for nothing
+    surplus_refunding_minor: int = 0
+    surplus_refunded_minor: int = 0
+
+    @property
+    def strict(self) -> bool:
+        return self.waitlist == WAITLIST_STRICT
+
+
+class Stock(msgspec.Struct, gc=False):
+    """A ticket type and its line."""
+
+    id: int
+    show: Show
+    name: str
+    price_minor: int
+    capacity: int
+    held: int = 0
+    sold: int = 0
+    waiting: int = 0
+    # by quantity, in the order of joining; who has left stays in there until they come to the front
+    queues: "dict[int, deque[Claim]]" = msgspec.field(default_factory=dict)
+
+    @property
+    def free(self) -> int:
+        return self.capacity - self.held - self.sold
+
+    def __str__(self) -> str:
+        return f'"{self.name}" of event {self.show.id}'
+
+
+class Claim(msgspec.Struct, gc=False):
+    """A booking."""
+
+    id: int
+    user_id: str
+    stock: Stock
+    quantity: int
+    amount_minor: int
+    seq: int
+    status: int = NEW
+    held_ms: int = 0
+    expires_ms: int = 0
+    pinned_ms: int = 0
+    payment_id: int = 0
+    paid_minor: int = 0
+    refunding_minor: int = 0
+    refunded_minor: int = 0
+    unsettled: int = 0  # payments and refunds without the provider's last word
+    keyed: bool = False  # an idempotency key answers for it
+
+
+class Attempt(msgspec.Struct, gc=False):
+    """A payment without the provider's last word."""
+
+    id: int
+    claim: Claim
+    amount_minor: int
+    status: int
+
+
+class MoneyBack(msgspec.Struct, gc=False):
+    """A refund that is not back yet."""
+
+    id: int
+    claim: Claim
+    amount_minor: int
+    surplus: bool
+
+
+class UsedKey(msgspec.Struct, gc=False):
+    """An idempotency key, and what its request made: the kind of thing and its id."""
+
+    fingerprint: bytes
+    made: tuple[str, int] | None
+    at_ms: int
+
+
+class Books:
+    def __init__(self, faults_max: int) -> None:
+        self.seq = 0
+        self.at_ms = 0
+        self.shows: dict[int, Show] = {}
+        self.stocks: dict[int, Stock] = {}
+        self.claims: dict[int, Claim] = {}
+        self.attempts: dict[int, Attempt] = {}
+        self.refunds: dict[int, MoneyBack] = {}
+        self.keys: dict[bytes, UsedKey] = {}
+        self.key_order: deque[tuple[int, bytes]] = deque()  # (when used, digest), oldest first
+        self.last_claim_id = 0
+        self.last_attempt_id = 0
+        self.last_refund_id = 0
+        self.retired: Counter[int] = Counter()  # bookings that have left the books, by status
+        # what the last facts leave to be done by the very next one
+        self.due: dict[int, Stock] = {}  # free tickets of these belong to the next in line
+        self.due_since_seq = 0
+        self.served = 0  # promoted, or told that they never can be, one after the other
+        self.due_refund: Attempt | None = None  # it paid for nothing, and goes back
+        self.faults: list[Fault] = []
+        self.faults_in_all = 0
+        self._faults_max = faults_max
+
+    def fault(self, what: str) -> None:
+        self.faults_in_all += 1
+        if len(self.faults) < self._faults_max:
+            self.faults.append(Fault(self.seq, self.at_ms, what))
+
+    def become(self, claim: Claim, status: int) -> None:
+        """Count a booking under its new status. Faults: it may not follow on the old one, or there is no stock."""
+        before = claim.status
+        if status not in BOOKING_FOLLOWERS[before]:
+            self.fault(f"booking {claim.id}, {STATUS_NAMES[before]}, can't become {STATUS_NAMES[status]}")
+        self.place(claim, status)
+        stock = claim.stock
+        taken = stock.held + stock.sold
+        if taken > stock.capacity:
+            self.fault(f"sold twice: {taken} tickets {stock} are taken, and there are {stock.capacity} in all")
+
+    def place(self, claim: Claim, status: int) -> None:
+        """Count a booking under this status, no longer under the one it had."""
+        before, claim.status = claim.status, status
+        stock = claim.stock
+        held, sold = AS_HELD[status] - AS_HELD[before], AS_SOLD[status] - AS_SOLD[before]
+        stock.held += held * claim.quantity
+        stock.sold += sold * claim.quantity
+        stock.waiting += (status == WAITING) - (before == WAITING)
+        if held:
+            _count(stock.show.holds_of, claim.user_id, held)
+        counts = FOR_USER[status] - FOR_USER[before]
+        if counts:
+            _count(stock.show.tickets_of, claim.user_id, counts * claim.quantity)
+
+    def use_key(self, digest: bytes, fingerprint: bytes, made: tuple[str, int] | None) -> None:
+        """Faults: the key, while it is kept, names two requests, or made two things."""
+        known = self.kept_key(digest)
+        if known is None:
+            self.keys[digest] = UsedKey(fingerprint, made, self.at_ms)
+            self.key_order.append((self.at_ms, digest))
+            self._forget_keys()
+            return
+        if known.fingerprint != fingerprint:
+            self.fault(f"idempotency key {digest.hex()} answers two different requests")
+        if known.made is not None and made is not None and known.made != made:
+            first, second = (f"{kind} {number}" for kind, number in (known.made, made))
+            self.fault(f"idempotency key {digest.hex()} was applied twice: it made {first} and {second}")
+        known.made = known.made or made
+        known.at_ms = self.at_ms
+
+    def kept_key(self, digest: bytes) -> UsedKey | None:
+        known = self.keys.get(digest)
+        return known if known is not None and known.at_ms + KEY_KEPT_MS > self.at_ms else None
+
+    def _forget_keys(self) -> None:
+        order = self.key_order
+        while order and order[0][0] + KEY_KEPT_MS <= self.at_ms:
+            used_ms, digest = order.popleft()
+            if self.kept_key(digest) is None:
+                self.keys.pop(digest, None)
+            elif self.keys[digest].at_ms > used_ms:
+                order.append((self.keys[digest].at_ms, digest))
+
+
+def _count(counts: dict[str, int], user_id: str, more: int) -> None:
+    count = counts.get(user_id, 0) + more
+    if count:
+        counts[user_id] = count
+    else:
+        counts.pop(user_id, None)

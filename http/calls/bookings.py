@@ -1,0 +1,148 @@
+"""Calls about bookings: booking, looking, giving up, paying, refunding.
+
+Booking and paying are in callback style: `(api, call, reply)`, where `reply` is called once, now or later, or
+RefusedError is raised instead. So they need no task, and the hot path calls them as they are.
+"""
+
+from typing import NamedTuple
+
+from ...engine import replies as r
+from ...engine.codes import Code
+from ...engine.commands import GiveUp
+from ...engine.records import Booking
+from ...engine.status import BOOKING_NAMES, EXPIRED
+from ..access import guard as access
+from ..api import Api
+from ..caching import PRIVATE
+from ..call import Answer, Call, Reply
+from ..idempotency import KEY_HEADER, as_replayed, key_of
+from ..problems import problem, refused
+from ..render.bookings import booking_with_refunds_document
+from ..render.replies import answer_of, booked, encode
+from ..wire.bookings import book_command, check_nothing, pay_command, refund_command
+from ..wire.query import path_id
+
+
+class _Wish(NamedTuple):
+    """Something asked for one booking; `refused` says in words that it cannot be."""
+
+    booking_id: int
+    user_id: str | None  # None: on behalf of whoever has it
+    refused: str
+    event_id: int | None = None  # of a payment
+
+
+def post_booking(api: Api, call: Call, reply: Reply) -> None:
+    principal = access.caller(api.authenticator, call)
+    key = key_of(call, principal) if KEY_HEADER in call.headers else None
+    gateway = api.gateway
+    command = book_command(call.body, gateway.hold_ms)
+    if not principal.may_act_for(command.user_id):
+        access.check_acts_for(principal, command.user_id)
+
+    def done(decided: r.Reply, replayed: bool) -> None:  # noqa: FBT001 - the gateway's signature
+        try:
+            if type(decided) is r.Booked and not replayed:
+                answer = booked(decided, gateway)
+            else:
+                answer = answer_of(decided, gateway, replayed=replayed)
+        except Exception:  # noqa: BLE001 - one answer that cannot be rendered must not keep others from being told
+            answer = api.internal(call)
+        reply(answer)
+
+    gateway.submit_hot(command, key, done)
+
+
+def post_payment(api: Api, call: Call, reply: Reply) -> None:
+    principal = access.caller(api.authenticator, call)
+    key = key_of(call, principal)
+    gateway = api.gateway
+    command = pay_command(call.body)
+    access.check_acts_for(principal, command.user_id)
+
+    async def tell_of_past(decided: r.Reply, booking_id: int, *, replayed: bool) -> None:
+        try:
+            wish = _Wish(booking_id, command.user_id, "cannot be paid", command.event_id)
+            answer = await _answer(api, wish, decided, replayed=replayed)
+        except Exception:  # noqa: BLE001 - see post_booking
+            answer = api.internal(call)
+        reply(answer)
+
+    def done(decided: r.Reply, replayed: bool) -> None:  # noqa: FBT001 - the gateway's signature
+        if command.booking_id is not None and _is_unknown(decided) and _may_be_past(api, command.booking_id):
+            api.in_background(tell_of_past(decided, command.booking_id, replayed=replayed))
+            return
+        try:
+            answer = answer_of(decided, gateway, replayed=replayed)
+        except Exception:  # noqa: BLE001 - see post_booking
+            answer = api.internal(call)
+        reply(answer)
+
+    gateway.submit(command, key, done)
+
+
+async def get_booking(api: Api, call: Call, booking_id: str) -> Answer:
+    principal = access.caller(api.authenticator, call)
+    number = _id(booking_id)
+    await api.catch_up(call)
+    gateway = api.gateway
+    booking = gateway.state.bookings.rows.get(number) or await _past(api, number)
+    if booking is None:
+        raise refused(Code.NO_SUCH_BOOKING, f"There is no booking {number}.")
+    access.check_acts_for(principal, booking.user_id)
+    refunds = await gateway.refunds_of(number) if booking.payment_id else []
+    document = booking_with_refunds_document(booking, refunds, gateway, gateway.now_ms())
+    return await api.read(call, encode(document), PRIVATE)
+
+
+async def give_up(api: Api, call: Call, booking_id: str) -> Answer:
+    principal = access.caller(api.authenticator, call)
+    access.check_acts_for(principal, principal.sub)
+    key = key_of(call, principal)
+    check_nothing(call.body)
+    number = _id(booking_id)
+    on_behalf_of = principal.sub if principal.role == "user" else None
+    reply, replayed = await api.decided(GiveUp(number, api.gateway.hold_ms, on_behalf_of), key)
+    return await _answer(api, _Wish(number, on_behalf_of, "cannot be given up"), reply, replayed=replayed)
+
+
+async def post_refund(api: Api, call: Call, booking_id: str) -> Answer:
+    key = key_of(call, access.refunder(api.authenticator, call))
+    number = _id(booking_id)
+    reply, replayed = await api.decided(refund_command(call.body, number, api.gateway.hold_ms), key)
+    return await _answer(api, _Wish(number, None, "has nothing to refund"), reply, replayed=replayed)
+
+
+async def _answer(api: Api, wish: _Wish, reply: r.Reply, *, replayed: bool) -> Answer:
+    """The answer to a wish about one booking. The engine does not know those that ended long ago; we can look."""
+    past = await _past(api, wish.booking_id) if _is_unknown(reply) else None
+    if past is None or past.seq > reply.seq or wish.event_id not in (None, past.event_id):
+        return answer_of(reply, api.gateway, replayed=replayed)
+    if wish.user_id not in (None, past.user_id):
+        answer = problem(Code.FORBIDDEN, "This booking is someone else's.", seq=reply.seq)
+    elif past.status == EXPIRED and wish.event_id is not None:
+        detail = "The hold has lapsed; book again."
+        answer = problem(Code.HOLD_EXPIRED, detail, seq=reply.seq, extra={"bookingId": past.id})
+    else:
+        name = BOOKING_NAMES[past.status]
+        extra = {"bookingId": past.id, "bookingStatus": name}
+        answer = problem(Code.WRONG_STATUS, f"A booking that is {name} {wish.refused}.", seq=reply.seq, extra=extra)
+    return as_replayed(answer) if replayed else answer
+
+
+def _is_unknown(reply: r.Reply) -> bool:
+    return isinstance(reply, r.Refusal) and reply.code is Code.NO_SUCH_BOOKING
+
+
+def _may_be_past(api: Api, booking_id: int) -> bool:
+    """There was such a booking, and it has left memory."""
+    state = api.gateway.state
+    return booking_id < state.next_booking_id and booking_id not in state.bookings.rows
+
+
+async def _past(api: Api, booking_id: int) -> Booking | None:
+    return await api.gateway.past_booking(booking_id) if _may_be_past(api, booking_id) else None
+
+
+def _id(booking_id: str) -> int:
+    return path_id(booking_id, "bookingId", Code.NO_SUCH_BOOKING, "booking")

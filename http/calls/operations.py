@@ -1,0 +1,97 @@
+"""Calls of operators, load balancers and tools: health, members, the journal, metrics, the API's own description.
+
+All but the journal are open to everyone who reaches the node, as probes and scrapers carry no token. Health waits for
+nothing.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from ...engine.codes import Code
+from ..access import guard as access
+from ..api import Api
+from ..caching import PRIVATE, PUBLISHED, read_answer
+from ..call import Answer, Call
+from ..gateway import GoneError, Member
+from ..problems import refused
+from ..render.replies import encode
+from ..wire.body import invalid_field
+from ..wire.query import lag_ms_of, limit_of, next_link, parse_query, whole_of
+
+JOURNAL_PARAMETERS: Final = ("after_seq", "limit")
+REPLICA_PARAMETERS: Final = ("max_lag",)
+METRICS_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+HTML: Final = "text/html; charset=utf-8"
+PRIMARY: Final = "primary"
+
+
+class ClusterDocument(msgspec.Struct):
+    members: list[Member]
+    role: str  # of the node that answers
+    seq: int  # what it has made durable
+
+
+def get_liveness(api: Api, call: Call) -> Answer:
+    return _health(api, call, status="ok")
+
+
+def get_readiness(api: Api, call: Call) -> Answer:
+    if not api.gateway.ready:
+        raise refused(Code.OVERLOADED, "This node is starting or stopping; ask another, or again soon.")
+    return _health(api, call, status="ready")
+
+
+def get_primary(api: Api, call: Call) -> Answer:
+    if api.gateway.role != PRIMARY or not api.gateway.ready:
+        raise refused(Code.NO_PRIMARY, f"This node is not the serving primary: its role is {api.gateway.role}.")
+    return _health(api, call, status="ok")
+
+
+def get_replica(api: Api, call: Call) -> Answer:
+    lag_ms_max = lag_ms_of(parse_query(call.query, REPLICA_PARAMETERS), "max_lag")
+    gateway = api.gateway
+    lag_ms = 0 if gateway.role == PRIMARY else gateway.lag_ms
+    if not gateway.ready or (lag_ms_max is not None and lag_ms > lag_ms_max):
+        raise refused(Code.REPLICA_BEHIND, f"This node is {lag_ms} ms behind the primary.", lagMs=lag_ms)
+    return _health(api, call, status="ok", lagMs=lag_ms)
+
+
+def get_cluster(api: Api, call: Call) -> Answer:
+    gateway = api.gateway
+    document = ClusterDocument(gateway.members(), gateway.role, gateway.durable_seq)
+    return read_answer(call, encode(document), gateway.durable_seq, PRIVATE)
+
+
+async def get_journal(api: Api, call: Call) -> Answer:
+    access.operator(api.authenticator, call)
+    parameters = parse_query(call.query, JOURNAL_PARAMETERS)
+    after_seq, limit = whole_of(parameters, "after_seq", 0), limit_of(parameters)
+    await api.catch_up(call)
+    seq = api.gateway.durable_seq
+    try:
+        facts = await api.gateway.facts(after_seq, limit + 1)
+    except GoneError as gone:
+        fault = f"is before the oldest position kept; the journal begins with {gone.first_seq} here"
+        raise invalid_field("after_seq", fault) from None
+    page = facts[:limit]
+    links = [next_link(call.path, parameters, after_seq=page[-1]["seq"])] if len(facts) > limit else []
+    return read_answer(call, encode(page), seq, PRIVATE, *links)
+
+
+def get_metrics(api: Api, call: Call) -> Answer:
+    seq = api.gateway.durable_seq
+    return read_answer(call, api.metrics.render(), seq, PRIVATE, content_type=METRICS_TEXT)
+
+
+def get_openapi(api: Api, call: Call) -> Answer:
+    return read_answer(call, api.openapi(), api.gateway.durable_seq, PUBLISHED)
+
+
+def get_docs(api: Api, call: Call) -> Answer:
+    return read_answer(call, api.docs_page(), api.gateway.durable_seq, PUBLISHED, content_type=HTML)
+
+
+def _health(api: Api, call: Call, **said: Any) -> Answer:
+    seq = api.gateway.durable_seq
+    return read_answer(call, encode(said | {"role": api.gateway.role, "seq": seq}), seq, PRIVATE)

@@ -1,0 +1,75 @@
+"""Calls about users: what they told us of themselves, their bookings, and what they were told."""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from ...engine.codes import Code
+from ..access import guard as access
+from ..api import Api
+from ..caching import PRIVATE
+from ..call import Answer, Call
+from ..idempotency import key_of
+from ..problems import refused
+from ..render.bookings import booking_document, notice_document
+from ..render.replies import UserDocument, encode
+from ..wire.bookings import save_user_command
+from ..wire.query import Parameters, cursor_after, cursor_before, limit_of, next_link, parse_query, path_user_id
+
+LIST_PARAMETERS: Final = ("limit", "cursor")
+
+
+class _Row(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+async def save_user(api: Api, call: Call, user_id: str) -> Answer:
+    principal = access.caller(api.authenticator, call)
+    access.check_acts_for(principal, path_user_id(user_id))
+    key = key_of(call, principal)
+    return await api.write(save_user_command(call.body, user_id), key)
+
+
+async def get_user(api: Api, call: Call, user_id: str) -> Answer:
+    _check_reads(api, call, user_id)
+    await api.catch_up(call)
+    user = api.gateway.state.users.rows.get(user_id)
+    if user is None:
+        raise refused(Code.NO_SUCH_USER, "Nothing is known of this user; PUT makes them known.")
+    document = UserDocument(user.id, user.name, user.email, user.webhook_url)
+    return await api.read(call, encode(document), PRIVATE)
+
+
+async def list_bookings(api: Api, call: Call, user_id: str) -> Answer:
+    _check_reads(api, call, user_id)
+    parameters = parse_query(call.query, LIST_PARAMETERS)
+    limit, before_id = limit_of(parameters), cursor_before(parameters)
+    await api.catch_up(call)
+    gateway = api.gateway
+    found = await gateway.bookings_of(user_id, before_id, limit + 1)
+    now_ms = gateway.now_ms()
+    body = encode([booking_document(each, gateway, now_ms) for each in found[:limit]])
+    return await api.read(call, body, PRIVATE, *_next_page(call, parameters, found, limit))
+
+
+async def list_notifications(api: Api, call: Call, user_id: str) -> Answer:
+    _check_reads(api, call, user_id)
+    parameters = parse_query(call.query, LIST_PARAMETERS)
+    limit, before_id = limit_of(parameters), cursor_before(parameters)
+    await api.catch_up(call)
+    gateway = api.gateway
+    found = await gateway.notices_of(user_id, before_id, limit + 1)
+    body = encode([notice_document(each, gateway.state) for each in found[:limit]])
+    return await api.read(call, body, PRIVATE, *_next_page(call, parameters, found, limit))
+
+
+def _check_reads(api: Api, call: Call, user_id: str) -> None:
+    principal = access.caller(api.authenticator, call)
+    access.check_acts_for(principal, path_user_id(user_id))
+
+
+def _next_page(call: Call, parameters: Parameters, found: Sequence[_Row], limit: int) -> list[tuple[str, str]]:
+    """One row more than asked for was fetched, to know whether there is another page."""
+    if len(found) <= limit:
+        return []
+    return [next_link(call.path, parameters, cursor=cursor_after(found[limit - 1].id))]

@@ -1,0 +1,365 @@
+"""The server side of an HTTP connection: hot calls answered straight from the socket, all others by aiohttp.
+
+Owns the order of answers on a connection, back-pressure, keep-alive, time limits and the way a connection ends. A
+whole and plain request is offered to `hot`, which takes it (and answers it once, now or later, on the loop's thread) or
+leaves it to the `web.Application`. Hot calls cost no task and no request object, which is most of what a request costs.
+
+Promises: answers leave in the order of their requests. The framework is given a request only when all answers before it
+have left, and while it has one nothing further is taken from that connection; so a connection is always either *hot*
+(up to `pipelined_max` answers owed) or *in the framework* (one), and the two mix freely. What a client does wrong ends
+in a problem+json answer or a closed connection, never in a traceback, here or there.
+
+Never decides what a call means. request_reader.py reads, framework.py has the insides of aiohttp, server.py starts it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from aiohttp import web
+from aiohttp.http import HttpVersion11, RawRequestMessage
+
+from ...engine.codes import Code
+from ..call import Answer, Call, Reply
+from ..documents.error_guide import REQUEST_TIMEOUT
+from ..problems import problem
+from .framework import FrameworkConnection
+from .limits import ConnectionLimits, Deadline
+from .request_reader import Awaited, ClientError, Request, RequestReader
+from .response_bytes import CLOSE, CONTINUE, INTERNAL_PROBLEM, KEEP_ALIVE, ResponseRenderer, http_problem
+
+Hot = Callable[[Call, Reply], bool]
+Finish = Callable[[Answer], Answer]  # adds what every answer says
+
+CUT_SECONDS: Final = 0.1  # for a handler to notice that it was cancelled
+
+
+class Shared:
+    """What all connections of one server have in common."""
+
+    __slots__ = ("connections", "finish", "hot", "limits", "renderer")
+
+    def __init__(self, hot: Hot, finish: Finish, limits: ConnectionLimits) -> None:
+        self.hot = hot
+        self.finish = finish
+        self.limits = limits
+        self.renderer = ResponseRenderer()
+        self.connections = 0  # open now
+
+
+class Slot:
+    """A place in the order of a connection's answers; called with the answer, it is the `Reply` of one hot call."""
+
+    __slots__ = ("connection", "head_only", "is_old", "payload")
+
+    def __init__(self, connection: "Connection", payload: bytes | None, *, head_only: bool, is_old: bool) -> None:
+        self.connection = connection
+        self.payload = payload
+        self.head_only = head_only
+        self.is_old = is_old  # HTTP/1.0
+
+    def __call__(self, answer: Answer) -> None:
+        if self.payload is not None:
+            self.connection.logger.error("A call was answered twice; the second answer is dropped: %r", answer)
+            return
+        self.connection.answer(self, answer)
+
+
+class Connection(FrameworkConnection):
+    """One client's connection, made by the server `manager` when it accepts."""
+
+    __slots__ = (
+        "_advancing",
+        "_client_is_done",
+        "_deadline",
+        "_drained",
+        "_held",
+        "_in_framework",
+        "_lingering",
+        "_reader",
+        "_reading_is_held",
+        "_remote",
+        "_shared",
+        "_slots",
+        "_stages_seen",
+        "_taking",
+    )
+
+    def __init__(self, manager: web.Server, shared: Shared, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._shared = shared
+        self._reader = RequestReader(self, self._loop, shared.limits)
+        self._deadline = Deadline(self._loop, self._on_time)
+        self._slots: deque[Slot] = deque()  # answers owed, in order
+        self._held: Request | None = None  # for the framework, once no answer is owed
+        self._in_framework = False
+        self._taking = True  # False once no further request of this connection will be answered
+        self._client_is_done = False  # it closed its sending side
+        self._lingering = False  # everything is answered, the client may still be reading
+        self._advancing = False
+        self._reading_is_held = False
+        self._stages_seen = 0
+        self._drained: asyncio.Future[None] | None = None
+        self._remote: str | None = None
+
+    # -- what the transport tells ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        shared = self._shared
+        cast("asyncio.WriteTransport", transport).set_write_buffer_limits(high=shared.limits.write_buffer_bytes_max)
+        peer = self.peername
+        self._remote = peer[0] if isinstance(peer, tuple) else None
+        shared.connections += 1
+        if shared.connections > shared.limits.connections_max:
+            self._refuse(problem(Code.OVERLOADED, "Too many connections are open."))
+            self._settle()
+        else:
+            self._deadline.move(shared.limits.idle_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        if self._taking:
+            self._reader.feed(data)
+            self._advance()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keep open what a client half closed while it is owed answers: closing now would lose them."""
+        self._client_is_done = True
+        return not (self._lingering or self.is_streaming or self._is_idle())
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._deadline.move(self._shared.limits.stall_seconds)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stages_seen = -1
+        self._advance()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._shared.connections -= 1
+        self._taking = False
+        self._held = None
+        self._slots.clear()
+        self._deadline.cancel()
+        super().connection_lost(exc)
+        self._tell_drained()
+
+    # -- taking requests ---------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Take what may be taken, send what may be sent; called after whatever could have changed either."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            self._take_requests()
+        except ClientError as error:
+            self._refuse(http_problem(error.status, error.code, error.detail))
+        finally:
+            self._advancing = False
+        self._settle()
+
+    def _go_on(self) -> None:
+        """Do as `_advance` does, which is less when there is nothing to take."""
+        if self._reader.unread_bytes:
+            self._advance()
+        else:
+            self._settle()
+
+    def _take_requests(self) -> None:
+        slots = self._slots
+        while self._taking and self._held is None and not self._in_framework and not self._paused:
+            if len(slots) >= self._shared.limits.pipelined_max:
+                self._send_ready()
+                if slots:
+                    return
+                continue
+            request = self._reader.next()
+            if request is None:
+                if self._reader.continue_due:
+                    self._reader.continue_due = False
+                    slots.append(Slot(self, CONTINUE, head_only=False, is_old=False))
+                return
+            message, body, plain = request
+            if message.should_close:
+                self._taking = False
+            if not (plain and self._offer(message, body)):
+                self._held = request
+
+    def _offer(self, message: RawRequestMessage, body: bytes) -> bool:
+        """Whether `hot` has taken it. An exception in there is ours, and answered in its place."""
+        target = message.path
+        if "#" in target or target[0] != "/":
+            path, query = message.url.raw_path, message.url.raw_query_string
+        else:
+            path, _, query = target.partition("?")
+        method = message.method
+        slot = Slot(self, None, head_only=method == "HEAD", is_old=message.version is not HttpVersion11)
+        self._slots.append(slot)
+        try:
+            taken = self._shared.hot(Call(method, path, query, message.headers, body, self._remote), slot)
+        except Exception:  # noqa: BLE001 - log_exception logs it
+            self.log_exception("Error in the hot path at %s %s", method, path)
+            if slot.payload is None:
+                slot(self.finish(INTERNAL_PROBLEM))
+            return True
+        if not taken and slot.payload is not None:
+            self.logger.error("The hot path answered %s %s and then said it would not", method, path)
+        elif not taken:
+            self._slots.pop()
+            return False
+        return True
+
+    def _refuse(self, answer: Answer) -> None:
+        """Answers after whatever is owed, and reads no further: where the next request begins may be unknown."""
+        self._taking = False
+        slot = Slot(self, None, head_only=False, is_old=False)
+        self._slots.append(slot)
+        slot.payload = self._render(self.finish(answer), slot)
+
+    # -- sending answers ---------------------------------------------------------------------------------------------
+
+    def answer(self, slot: Slot, answer: Answer) -> None:
+        """Put an answer in its place, and send what that completes.
+
+        While requests are being taken, answers leave together at the end of that. Of several that are owed more may be
+        answered in this same turn of the loop, so they leave together after it: one write instead of many.
+        """
+        try:
+            slot.payload = self._render(answer, slot)
+        except Exception:  # noqa: BLE001 - log_exception logs it
+            self.log_exception("This answer cannot be sent: %r", answer)
+            slot.payload = self._render(self.finish(INTERNAL_PROBLEM), slot)
+        if self._advancing or not self._slots or self._slots[0] is not slot:
+            return
+        if len(self._slots) > 1:
+            self._loop.call_soon(self._advance)
+        else:
+            self._go_on()
+
+    def _render(self, answer: Answer, slot: Slot) -> bytes:
+        connection = KEEP_ALIVE if slot.is_old else b""
+        if not self._taking and self._held is None and self._slots and self._slots[-1] is slot:
+            connection = CLOSE
+        return self._shared.renderer.render(answer, head_only=slot.head_only, connection=connection)
+
+    def _send_ready(self) -> None:
+        slots = self._slots
+        ready = []
+        while slots and (payload := slots[0].payload) is not None:
+            ready.append(payload)
+            slots.popleft()
+        if ready and (transport := self.transport) is not None:
+            transport.write(ready[0] if len(ready) == 1 else b"".join(ready))
+
+    def _settle(self) -> None:
+        """Send what is ready, and do what had to wait for that."""
+        if self.transport is None:
+            return
+        self._send_ready()
+        if self._held is not None and not self._slots:
+            message, body, _ = self._held
+            self._held = None
+            self._in_framework = True
+            self.serve(message, body)
+        elif self._is_idle():
+            self._tell_drained()
+            if not self._taking or self._client_is_done:
+                self._hang_up()
+        self._set_deadline()
+        self._hold_reading()
+
+    def served(self, *, keep: bool) -> None:
+        self._in_framework = False
+        self._taking = self._taking and keep
+        self._go_on()
+
+    def is_last_answer(self) -> bool:
+        return not self._taking
+
+    def finish(self, answer: Answer) -> Answer:
+        return self._shared.finish(answer)
+
+    def _is_idle(self) -> bool:
+        """No answer is owed, and none will be without further bytes."""
+        if self._slots or self._held is not None or self._in_framework:
+            return False
+        return not (self._taking and self._reader.unread_bytes)
+
+    def _hold_reading(self) -> None:
+        """Read no more while it could not be used: from a client that does not read, or runs too far ahead."""
+        hold = self._paused or self._reader.unread_bytes > self._shared.limits.read_ahead_bytes_max
+        if self._lingering:
+            hold = False
+        if hold is not self._reading_is_held:
+            self._reading_is_held = hold
+            if hold:
+                self._pause_transport_reading()
+            else:
+                self._resume_transport_reading()
+
+    # -- time, and the end -------------------------------------------------------------------------------------------
+
+    def _set_deadline(self) -> None:
+        if self._lingering or self._paused:
+            return
+        limits = self._shared.limits
+        reader = self._reader
+        if reader.awaited is Awaited.REQUEST:
+            self._deadline.move(limits.idle_seconds)
+        elif reader.stages != self._stages_seen:
+            of_head = reader.awaited is Awaited.REST_OF_HEAD
+            self._deadline.move(limits.head_seconds if of_head else limits.body_seconds)
+        self._stages_seen = reader.stages
+
+    def _on_time(self) -> None:
+        limits = self._shared.limits
+        if self._lingering or self._paused:
+            if self.transport is not None:
+                self.transport.abort()
+        elif self._reader.awaited is Awaited.REST_OF_HEAD:
+            self._refuse(http_problem(408, REQUEST_TIMEOUT, f"Send all headers within {limits.head_seconds:g} s."))
+            self._settle()
+        elif self._reader.awaited is Awaited.REST_OF_BODY:
+            self._refuse(http_problem(408, REQUEST_TIMEOUT, f"Send the whole body within {limits.body_seconds:g} s."))
+            self._settle()
+        elif self._is_idle():
+            self._hang_up()
+        else:
+            self._deadline.move(limits.idle_seconds)
+
+    def _hang_up(self) -> None:
+        """End the connection so that the client can read its last answer, even if it is still sending.
+
+        Closing at once with bytes unread would reset the connection, and the answer could be lost on its way.
+        """
+        self._taking = False
+        super().close()
+        transport = self.transport
+        if transport is None or self._lingering:
+            return
+        if self._client_is_done or not transport.can_write_eof():
+            transport.close()
+            return
+        self._lingering = True
+        transport.write_eof()
+        self._deadline.move(self._shared.limits.linger_seconds)
+
+    def close(self) -> None:
+        """Take no further request, answer what was taken, then hang up."""
+        self._taking = False
+        self._settle()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
+        """Do as `close` does, and wait for it: at most `timeout` seconds, then cut the connection."""
+        self.close()
+        if not self._is_idle():
+            self._drained = self._loop.create_future()
+            await asyncio.wait([self._drained], timeout=timeout)
+        await super().shutdown(timeout if self._is_idle() else CUT_SECONDS)
+
+    def _tell_drained(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)

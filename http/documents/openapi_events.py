@@ -1,0 +1,180 @@
+"""The calls about events, for the OpenAPI document."""
+
+from typing import Any, Final
+
+from ...engine.codes import Code
+from .openapi_parts import CURSOR, EVENT_ID, LIMIT, Kind, Operation, Reply, parameter, shared
+from .openapi_schemas import array_of, ref
+
+_ITEM: Final[dict[str, Any]] = {
+    "id": 1,
+    "name": "Night of the Proms",
+    "startsAt": "2026-11-22T19:00:00.000Z",
+    "endsAt": "2026-11-22T22:30:00.000Z",
+    "venue": "Sportpaleis",
+    "city": "Antwerp",
+    "country": "BE",
+    "category": "concert",
+    "status": "on_sale",
+    "currency": "EUR",
+    "priceFrom": "49.90",
+    "available": 1480,
+}
+_TYPE: Final[dict[str, Any]] = {
+    "id": 1,
+    "name": "Standing",
+    "price": "49.90",
+    "capacity": 1500,
+    "available": 1480,
+    "held": 5,
+    "sold": 15,
+    "waiting": 0,
+}
+_EVENT: Final[dict[str, Any]] = _ITEM | {
+    "description": "Classics and pop, with orchestra.",
+    "onSaleAt": "2026-06-01T08:00:00.000Z",
+    "maxPerUser": 6,
+    "maxHoldsPerUser": None,
+    "waitlist": "strict",
+    "challenge": "none",
+    "ticketTypes": [_TYPE],
+    "waitingRoom": None,
+}
+_NEW: Final[dict[str, Any]] = {
+    "name": "Night of the Proms",
+    "startsAt": "2026-11-22T19:00:00.000Z",
+    "venue": "Sportpaleis",
+    "city": "Antwerp",
+    "country": "BE",
+    "category": "concert",
+    "currency": "EUR",
+    "maxPerUser": 6,
+    "ticketTypes": [{"name": "Standing", "price": "49.90", "capacity": 1500}],
+}
+_NEW_TYPE: Final[dict[str, Any]] = _TYPE | {"available": 1500, "held": 0, "sold": 0}
+_CREATED: Final[dict[str, Any]] = _EVENT | {
+    "endsAt": None, "description": "", "onSaleAt": None, "available": 1500, "ticketTypes": [_NEW_TYPE], "seq": 42,
+}  # fmt: skip
+_DAY_OR_TIME: Final[dict[str, Any]] = {
+    "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
+}
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_LINKS: Final[dict[str, Any]] = {
+    "event": {"operationId": "getEvent", "parameters": {"eventId": "$response.body#/id"}},
+    "availability": {"operationId": "getAvailability", "parameters": {"eventId": "$response.body#/id"}},
+    "change": {"operationId": "changeEvent", "parameters": {"eventId": "$response.body#/id"}},
+}
+
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        "/events",
+        "listEvents",
+        "Events",
+        Kind.READ,
+        "Search and list events",
+        {
+            200: Reply(
+                "The events, best match first; without a search, soonest first.",
+                array_of("EventInList"),
+                [_ITEM],
+                ["Link"],
+            )
+        },
+        "All filters that are given must match.",
+        parameters=(
+            parameter(
+                "search",
+                "query",
+                _TEXT,
+                "Words and word beginnings, in name, venue, city, country, category and "
+                "description; small typing errors are forgiven.",
+                "proms",
+            ),
+            parameter("name", "query", _TEXT, "Words and word beginnings in the name only."),
+            parameter("start_date", "query", _DAY_OR_TIME, "Starts at this time, on this day, or later.", "2026-11-01"),
+            parameter("end_date", "query", _DAY_OR_TIME, "Starts at this time, on this day, or before.", "2026-11-30"),
+            parameter("city", "query", _TEXT, "The city, whole; capitals and accents do not count.", "Antwerp"),
+            parameter("category", "query", _TEXT, "The category, whole; capitals and accents do not count.", "concert"),
+            shared(LIMIT),
+            shared(CURSOR),
+        ),
+        codes=(Code.UNKNOWN_FIELD,),
+    ),
+    Operation(
+        "POST",
+        "/events",
+        "createEvent",
+        "Events",
+        Kind.WRITE,
+        "Create an event",
+        {201: Reply("The event.", ref("Event"), _CREATED, ["Location"], links=_LINKS)},
+        "It is on sale at once, unless `onSaleAt` says otherwise.",
+        "organiser",
+        body="NewEvent",
+        body_example=_NEW,
+    ),
+    Operation(
+        "GET",
+        "/events/{eventId}",
+        "getEvent",
+        "Events",
+        Kind.READ,
+        "One event in full",
+        {200: Reply("The event.", ref("Event"), _EVENT)},
+        parameters=(shared(EVENT_ID),),
+        codes=(Code.NO_SUCH_EVENT,),
+    ),
+    Operation(
+        "PATCH",
+        "/events/{eventId}",
+        "changeEvent",
+        "Events",
+        Kind.WRITE,
+        "Change an event",
+        {200: Reply("The event as it is now.", ref("Event"), _CREATED)},
+        "What is left out stays. A ticket type is named by id or name; a new name adds one. Capacity cannot fall below "
+        "what is held or sold; what is added goes to the line first.",
+        "organiser",
+        parameters=(shared(EVENT_ID),),
+        body="EventChanges",
+        body_example={"ticketTypes": [{"name": "Standing", "capacity": 2000}]},
+        codes=(Code.NO_SUCH_EVENT, Code.EVENT_CANCELLED),
+    ),
+    Operation(
+        "GET",
+        "/events/{eventId}/availability",
+        "getAvailability",
+        "Events",
+        Kind.READ,
+        "The live counts alone",
+        {
+            200: Reply(
+                "What is free, held, sold and waited for.",
+                ref("Availability"),
+                {
+                    "eventId": 1,
+                    "status": "on_sale",
+                    "available": 1480,
+                    "ticketTypes": [{key: value for key, value in _TYPE.items() if key not in ("price", "capacity")}],
+                },
+            )
+        },
+        "Small, cheap, and good for one second in a shared cache.",
+        parameters=(shared(EVENT_ID),),
+        codes=(Code.NO_SUCH_EVENT,),
+    ),
+    Operation(
+        "POST",
+        "/events/{eventId}/cancel",
+        "cancelEvent",
+        "Events",
+        Kind.WRITE,
+        "Cancel an event",
+        {200: Reply("The event, cancelled.", ref("Event"), _CREATED | {"status": "cancelled"})},
+        "Gives back the money of every paid booking, and tells every holder. It cannot be undone.",
+        "organiser",
+        parameters=(shared(EVENT_ID),),
+        codes=(Code.NO_SUCH_EVENT, Code.EVENT_CANCELLED),
+    ),
+)

@@ -1,0 +1,270 @@
+"""Replies of the engine as JSON answers.
+
+Owns what the answer to a write looks like. Renders from the reply alone (and from what a node is configured with, and
+ticket codes, which never change), so that a reply kept with an idempotency key gives the same bytes again.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ...engine import replies as r
+from ...engine.codes import Code
+from ...engine.money import format_minor
+from ...engine.status import BOOKING_NAMES, REFUND_NAMES, REFUND_SUCCEEDED
+from ..call import Answer
+from ..gateway import Gateway
+from ..idempotency import as_replayed
+from ..problems import problem
+from ..wire.times import format_ms
+from .events import event_document
+
+encode: Final = msgspec.json.Encoder().encode
+_NOT_KEPT: Final = ("Cache-Control", "private, no-store")
+_money = lru_cache(maxsize=4096)(format_minor)
+
+
+class BookedDocument(msgspec.Struct, rename="camel", gc=False):
+    booking_id: int
+    status: str
+    user_id: str
+    event_id: int
+    ticket_type: str
+    quantity: int
+    seats: tuple[str, ...]
+    amount: str
+    currency: str
+    expires_at: str
+    expires_in_seconds: int
+    seq: int
+
+
+class InLineDocument(msgspec.Struct, rename="camel", gc=False):
+    booking_id: int
+    status: str
+    position: int
+    user_id: str
+    event_id: int
+    ticket_type: str
+    quantity: int
+    seats: tuple[str, ...]
+    amount: str
+    currency: str
+    seq: int
+
+
+class GivenUpDocument(msgspec.Struct, rename="camel", gc=False):
+    booking_id: int
+    status: str
+    user_id: str
+    event_id: int
+    ticket_type: str
+    quantity: int
+    seats: tuple[str, ...]
+    amount: str
+    currency: str
+    seq: int
+
+
+class TicketDocument(msgspec.Struct, rename="camel", gc=False):
+    code: str
+    number: int  # 1 for the booking's first
+    ticket_type: str
+
+
+class PaidDocument(msgspec.Struct, rename="camel", gc=False):
+    payment_id: int
+    status: str
+    booking_id: int
+    booking_status: str
+    event_id: int
+    amount: str
+    currency: str
+    tickets: list[TicketDocument]
+    provider: str
+    seq: int
+
+
+class PaymentUnderwayDocument(msgspec.Struct, rename="camel", gc=False):
+    payment_id: int
+    status: str
+    booking_id: int
+    booking_status: str
+    amount: str
+    currency: str
+    client_secret: str | None
+    expires_at: str | UnsetType  # of the hold
+    provider: str
+    seq: int
+
+
+class RefundReplyDocument(msgspec.Struct, rename="camel", gc=False):
+    refund_id: int
+    status: str
+    booking_id: int
+    booking_status: str
+    amount: str
+    refunded_amount: str  # in all, once this one has succeeded
+    currency: str
+    failure: str | None
+    seq: int
+
+
+class UserDocument(msgspec.Struct, rename="camel", gc=False):
+    user_id: str
+    name: str | None
+    email: str | None
+    webhook_url: str | None
+    seq: int | UnsetType = UNSET
+
+
+def answer_of(reply: r.Reply, gateway: Gateway, *, replayed: bool) -> Answer:
+    """`replayed`: the reply was given before, to the same idempotency key."""
+    answer = _RENDERERS[type(reply)](reply, gateway)
+    return as_replayed(answer) if replayed else answer
+
+
+def tickets(gateway: Gateway, booking_id: int, quantity: int, ticket_type: str) -> list[TicketDocument]:
+    codes = gateway.ticket_codes(booking_id, quantity)
+    return [TicketDocument(code, number, ticket_type) for number, code in enumerate(codes, start=1)]
+
+
+def _answer(status: int, document: msgspec.Struct, seq: int, *more: tuple[str, str]) -> Answer:
+    return Answer(status, encode(document), (("Onsale-Seq", str(seq)), _NOT_KEPT, *more))
+
+
+def booked(reply: r.Booked, _gateway: Gateway) -> Answer:
+    _, seq, booking_id = reply, reply.seq, reply.booking_id
+    expires_ms = reply.expires_ms
+    document = BookedDocument(
+        booking_id,
+        "held",
+        reply.user_id,
+        reply.event_id,
+        reply.ticket_type,
+        reply.quantity,
+        (),
+        _money(reply.amount_minor, reply.currency),
+        reply.currency,
+        format_ms(expires_ms),
+        (expires_ms - reply.at_ms + 500) // 1000,
+        seq,
+    )
+    headers = (("Onsale-Seq", str(seq)), _NOT_KEPT, ("Location", f"/booking/{booking_id}"))
+    return Answer(201, encode(document), headers)
+
+
+def _in_line(reply: r.InLine, _gateway: Gateway) -> Answer:
+    document = InLineDocument(
+        reply.booking_id,
+        "waiting",
+        reply.position,
+        reply.user_id,
+        reply.event_id,
+        reply.ticket_type,
+        reply.quantity,
+        (),
+        _money(reply.amount_minor, reply.currency),
+        reply.currency,
+        reply.seq,
+    )
+    return _answer(202, document, reply.seq, ("Location", f"/booking/{reply.booking_id}"))
+
+
+def _given_up(reply: r.BookingReply, _gateway: Gateway) -> Answer:
+    document = GivenUpDocument(
+        reply.booking_id,
+        BOOKING_NAMES[reply.status],
+        reply.user_id,
+        reply.event_id,
+        reply.ticket_type,
+        reply.quantity,
+        (),
+        _money(reply.amount_minor, reply.currency),
+        reply.currency,
+        reply.seq,
+    )
+    return _answer(200, document, reply.seq)
+
+
+def _paid(reply: r.Paid, gateway: Gateway) -> Answer:
+    document = PaidDocument(
+        reply.payment_id,
+        "succeeded",
+        reply.booking_id,
+        "confirmed",
+        reply.event_id,
+        _money(reply.amount_minor, reply.currency),
+        reply.currency,
+        tickets(gateway, reply.booking_id, reply.quantity, reply.ticket_type),
+        gateway.payment_provider,
+        reply.seq,
+    )
+    return _answer(200, document, reply.seq)
+
+
+def _payment_underway(reply: r.PaymentUnderway, gateway: Gateway) -> Answer:
+    document = PaymentUnderwayDocument(
+        reply.payment_id,
+        "requires_action" if reply.requires_action else "processing",
+        reply.booking_id,
+        "paying",
+        _money(reply.amount_minor, reply.currency),
+        reply.currency,
+        reply.client_secret,
+        format_ms(reply.expires_ms) if reply.expires_ms else UNSET,
+        gateway.payment_provider,
+        reply.seq,
+    )
+    return _answer(202, document, reply.seq)
+
+
+def _refund(reply: r.RefundReply, _gateway: Gateway) -> Answer:
+    document = RefundReplyDocument(
+        reply.refund_id,
+        REFUND_NAMES[reply.status],
+        reply.booking_id,
+        BOOKING_NAMES[reply.booking_status],
+        _money(reply.amount_minor, reply.currency),
+        _money(reply.refunded_minor, reply.currency),
+        reply.currency,
+        reply.failure,
+        reply.seq,
+    )
+    return _answer(200 if reply.status == REFUND_SUCCEEDED else 202, document, reply.seq)
+
+
+def _event(reply: r.EventReply, _gateway: Gateway) -> Answer:
+    body = encode(event_document(reply, seq=reply.seq))
+    headers = (("Onsale-Seq", str(reply.seq)), _NOT_KEPT)
+    if reply.created:
+        return Answer(201, body, (*headers, ("Location", f"/events/{reply.event_id}")))
+    return Answer(200, body, headers)
+
+
+def _user(reply: r.UserReply, _gateway: Gateway) -> Answer:
+    document = UserDocument(reply.user_id, reply.name, reply.email, reply.webhook_url, reply.seq)
+    return _answer(200, document, reply.seq)
+
+
+def _refusal(reply: r.Refusal, gateway: Gateway) -> Answer:
+    extra = reply.extra
+    if reply.code is Code.PAYMENT_DECLINED:
+        extra = (extra or {}) | {"provider": gateway.payment_provider}
+    return problem(reply.code, reply.detail, seq=reply.seq, extra=extra)
+
+
+_RENDERERS: Final[dict[type, Callable[[Any, Gateway], Answer]]] = {
+    r.Booked: booked,
+    r.InLine: _in_line,
+    r.BookingReply: _given_up,
+    r.Paid: _paid,
+    r.PaymentUnderway: _payment_underway,
+    r.RefundReply: _refund,
+    r.EventReply: _event,
+    r.UserReply: _user,
+    r.Refusal: _refusal,
+}

@@ -1,0 +1,130 @@
+"""The bodies of bookings, payments, refunds and users, as commands.
+
+Owns which fields these calls take. Checks type and range; whether a value makes sense against the state is for the
+engine to say.
+"""
+
+import re
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from ...engine.codes import Code
+from ...engine.commands import Book, SaveUser, StartPayment, StartRefund
+from ...engine.limits import NAME_CHARACTERS_MAX, QUANTITY_MAX
+from ..problems import refused
+from .body import BodyDecoder, Id, Money, Switch, UserId, check_text, check_user_id, invalid_field, to_id
+
+EMAIL_CHARACTERS_MAX: Final = 254  # RFC 5321
+URL_CHARACTERS_MAX: Final = 2_000
+
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
+
+TypeName = Annotated[
+    Annotated[int, Meta(ge=1)] | Annotated[str, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)],
+    Meta(description="the id or the name of a ticket type"),
+]
+Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description=f"a whole number from 1 to {QUANTITY_MAX}")]
+Seats = Annotated[list[str], Meta(description='a list of seats such as "section/row/number"')]
+Token = Annotated[str, Meta(description="a string")]
+PersonName = Annotated[
+    str, Meta(max_length=NAME_CHARACTERS_MAX, description=f"a string of at most {NAME_CHARACTERS_MAX} characters")
+]
+Email = Annotated[str, Meta(max_length=EMAIL_CHARACTERS_MAX, description="an e-mail address")]
+Url = Annotated[str, Meta(max_length=URL_CHARACTERS_MAX, description="an http or https URL")]
+Method = Annotated[
+    str, Meta(min_length=1, max_length=255, description='a payment method of the provider, such as "pm_card_visa"')
+]
+
+
+class BookBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    user_id: UserId
+    event_id: Id
+    ticket_type: TypeName | None = None
+    quantity: Quantity = 1
+    seats: Seats | None = None
+    waitlist: Switch = True
+    queue_token: Token | None = None  # taken, and not needed by any event yet
+    challenge: Token | None = None  # likewise
+
+
+class PayBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    user_id: UserId
+    event_id: Id
+    amount: Money
+    booking_id: Id | None = None
+    payment_method: Method | None = None
+
+
+class RefundBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    amount: Money | None = None  # all that is left
+
+
+class UserBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    name: PersonName | None = None
+    email: Email | None = None
+    webhook_url: Url | None = None
+
+
+class NoBody(msgspec.Struct, forbid_unknown_fields=True):
+    """For calls that take nothing."""
+
+
+_decode_book = BodyDecoder(BookBody).decode
+_decode_pay = BodyDecoder(PayBody).decode
+_refund = BodyDecoder(RefundBody, may_be_empty=True)
+_user = BodyDecoder(UserBody)
+_nothing = BodyDecoder(NoBody, may_be_empty=True)
+
+
+def book_command(body: bytes, hold_ms: int) -> Book:
+    asked = _decode_book(body)
+    user_id, event_id = asked.user_id, asked.event_id
+    if not user_id.isprintable():
+        check_user_id(user_id)
+    if type(event_id) is str:
+        event_id = to_id(event_id, "eventId")
+    if asked.seats:
+        raise refused(Code.INVALID_SEATS, "This event has no seat map; leave seats out.", field="seats")
+    return Book(user_id, event_id, hold_ms, asked.ticket_type, asked.quantity, asked.waitlist)  # type: ignore[arg-type]
+
+
+def pay_command(body: bytes) -> StartPayment:
+    asked = _decode_pay(body)
+    check_user_id(asked.user_id)
+    booking_id = None if asked.booking_id is None else to_id(asked.booking_id, "bookingId")
+    method = None if asked.payment_method is None else check_text(asked.payment_method, "paymentMethod")
+    return StartPayment(asked.user_id, to_id(asked.event_id, "eventId"), asked.amount, booking_id, method)
+
+
+def refund_command(body: bytes, booking_id: int, hold_ms: int) -> StartRefund:
+    return StartRefund(booking_id, hold_ms, _refund.decode(body).amount)
+
+
+def save_user_command(body: bytes, user_id: str) -> SaveUser:
+    asked = _user.decode(body)
+    if asked.name is not None:
+        check_text(asked.name, "name")
+    if asked.email is not None and not (_EMAIL.fullmatch(asked.email) and check_text(asked.email, "email")):
+        raise invalid_field("email", "must be an e-mail address such as ada@example.org")
+    if asked.webhook_url is not None and not _is_web_url(asked.webhook_url):
+        raise invalid_field("webhookUrl", "must be an http or https URL such as https://example.org/hook")
+    return SaveUser(user_id, asked.name, asked.email, asked.webhook_url)
+
+
+def check_nothing(body: bytes) -> None:
+    """For calls that take no body, or an empty object."""
+    _nothing.decode(body)
+
+
+def _is_web_url(url: str) -> bool:
+    if not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        port_is_right = parts.port != 0  # raises for one that is no port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_right and "@" not in parts.netloc

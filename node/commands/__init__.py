@@ -1,0 +1,1 @@
+"""What each subcommand of `onsale` does, and how it shows what it found."""

@@ -1,0 +1,296 @@
+"""Facts and answers in words.
+
+Owns one sentence for each kind of fact, and for each kind of answer kept with an idempotency key. Says what happened,
+to whom, and because of what; pure, and never mends or guesses.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ...engine import facts as f
+from ...engine import replies
+from ...engine.status import BOOKING_NAMES, REFUND_NAMES
+from ...http.wire.times import format_ms
+from .story import KnownEvent, Story
+
+
+def sentence(story: Story, fact: f.Fact) -> str:
+    """`story` has followed every fact before this one."""
+    return _SENTENCES[type(fact)](story, fact)
+
+
+DETAILS_IN_WORDS = {
+    "name": "its name",
+    "starts_ms": "when it starts",
+    "ends_ms": "when it ends",
+    "venue": "its venue",
+    "city": "its city",
+    "country": "its country",
+    "category": "its category",
+    "description": "its description",
+    "currency": "its currency",
+    "on_sale_ms": "when its sale begins",
+    "max_per_user": "how many tickets a user may have",
+    "max_holds_per_user": "how many holds a user may have",
+    "waitlist": "its waitlist",
+}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _seconds(ms: int) -> str:
+    return f"{ms / 1000:g} s"
+
+
+def _prices(types: dict[int, f.TypeDetails], event: KnownEvent) -> str:
+    return ", ".join(f"{each.capacity} x {each.name} at {event.money(each.price_minor)}" for each in types.values())
+
+
+# --- facts
+
+
+def _event_created(_story: Story, fact: f.EventCreated) -> str:
+    event = KnownEvent(fact.event_id, fact.details, {each.ticket_type_id: each for each in fact.types})
+    where = ", ".join(part for part in (fact.details.venue, fact.details.city) if part)
+    when = format_ms(fact.details.starts_ms)
+    return f"{_capital(str(event))} was created: {where + ', ' if where else ''}{when}, {_prices(event.types, event)}."
+
+
+def _event_changed(story: Story, fact: f.EventChanged) -> str:
+    known = story.events.get(fact.event_id)
+    event = KnownEvent(fact.event_id, fact.details, {each.ticket_type_id: each for each in fact.types})
+    changes = []
+    if known is not None:
+        changes = [
+            words
+            for name, words in DETAILS_IN_WORDS.items()
+            if getattr(known.details, name) != getattr(fact.details, name)
+        ]
+    if fact.types:
+        changes.append(f"its tickets (now {_prices(event.types, event)})")
+    return f"{_capital(str(event))} was changed: {', '.join(changes) or 'nothing is different'}."
+
+
+def _held(story: Story, fact: f.Held) -> str:
+    return (
+        f"Booking {fact.booking_id}: {story.tickets(fact.event_id, fact.ticket_type_id, fact.quantity)} of "
+        f"{story.event(fact.event_id)} held for {fact.user_id} at {story.money(fact.event_id, fact.amount_minor)}, "
+        f"until {format_ms(fact.expires_ms)} ({_seconds(fact.expires_ms - story.at_ms)})."
+    )
+
+
+def _waited(story: Story, fact: f.Waited) -> str:
+    before = story.waiting.get(fact.ticket_type_id, 0)
+    why = f"{before} wait already" if before else "not enough were free"
+    return (
+        f"Booking {fact.booking_id}: {fact.user_id} stands in line for "
+        f"{story.tickets(fact.event_id, fact.ticket_type_id, fact.quantity)} of {story.event(fact.event_id)}, at "
+        f"position {before + 1}, because {why}."
+    )
+
+
+def _promoted(story: Story, fact: f.Promoted) -> str:
+    return (
+        f"Booking {fact.booking_id}: its turn came, {story.cause_of_promotion(fact.booking_id)}; "
+        f"{story.tickets_of(fact.booking_id)} held for {story.user_of(fact.booking_id)} until "
+        f"{format_ms(fact.expires_ms)}."
+    )
+
+
+def _lapse_warned(story: Story, fact: f.LapseWarned) -> str:
+    booking = story.bookings.get(fact.booking_id)
+    until = f" at {format_ms(booking.expires_ms)}" if booking is not None and booking.expires_ms else ""
+    return f"Booking {fact.booking_id}: {story.user_of(fact.booking_id)} is told that the hold ends soon{until}."
+
+
+def _lapsed(story: Story, fact: f.Lapsed) -> str:
+    booking = story.bookings.get(fact.booking_id)
+    if booking is not None and booking.status == "waiting":
+        return f"Booking {booking.id}: the sale was over before its turn came."
+    return f"Booking {fact.booking_id}: the hold ran out unpaid, which frees {story.tickets_of(fact.booking_id)}."
+
+
+CANCELLED_IN_WORDS = {
+    "given_up": "was given up by its user",
+    "event_cancelled": "ended because its event was cancelled",
+    "capacity": "ended because it is for more tickets than there are in all now",
+}
+
+
+def _booking_cancelled(_story: Story, fact: f.BookingCancelled) -> str:
+    return f"Booking {fact.booking_id} {CANCELLED_IN_WORDS.get(fact.reason, f'ended: {fact.reason}')}."
+
+
+def _retired(_story: Story, fact: f.Retired) -> str:
+    numbers = ", ".join(map(str, fact.booking_ids[:10])) + (", …" if len(fact.booking_ids) > 10 else "")
+    plural = "Bookings" if len(fact.booking_ids) > 1 else "Booking"
+    return f"{plural} {numbers}: ended for so long that only the checkpoint keeps them."
+
+
+def _payment_started(story: Story, fact: f.PaymentStarted) -> str:
+    amount = story.money_of(fact.booking_id, fact.amount_minor)
+    by = f" by {fact.method}" if fact.method else ""
+    return (
+        f"Booking {fact.booking_id}: payment {fact.payment_id} of {amount}{by} began; meanwhile the hold can't lapse, "
+        f"until {format_ms(fact.pinned_ms)} at the latest."
+    )
+
+
+def _payment_pending(story: Story, fact: f.PaymentPending) -> str:
+    waits = "waits for a step of the user's" if fact.requires_action else "is being processed by the provider"
+    return f"{_payment(story, fact.payment_id)} {waits}."
+
+
+def _payment_succeeded(story: Story, fact: f.PaymentSucceeded) -> str:
+    reference = f" ({fact.provider_reference})" if fact.provider_reference else ""
+    booking = story.bookings.get(story.booking_paid_by(fact.payment_id))
+    if fact.surplus:
+        why = f"the booking was {booking.status} by then" if booking is not None else "the booking was over by then"
+        return f"{_payment(story, fact.payment_id)} succeeded{reference} when {why}: its money goes back."
+    again = booking is not None and booking.status == "expired"
+    late = "; it had lapsed, and took tickets that were still free" if again else ""
+    return f"{_payment(story, fact.payment_id)} succeeded{reference}: the booking is confirmed{late}."
+
+
+def _payment_failed(story: Story, fact: f.PaymentFailed) -> str:
+    detail = f" ({fact.detail})" if fact.detail else ""
+    return f"{_payment(story, fact.payment_id)} was declined: {fact.failure}{detail}."
+
+
+ABANDONED_IN_WORDS = {
+    "timed_out": "its time was over",
+    "superseded": "another attempt took its place",
+    "given_up": "the user gave the booking up",
+    "event_cancelled": "the event was cancelled",
+}
+
+
+def _payment_abandoned(story: Story, fact: f.PaymentAbandoned) -> str:
+    why = ABANDONED_IN_WORDS.get(fact.reason, fact.reason)
+    return f"{_payment(story, fact.payment_id)} is waited for no longer: {why}."
+
+
+def _payment(story: Story, payment_id: int) -> str:
+    booking_id = story.booking_paid_by(payment_id)
+    return f"Booking {booking_id}: payment {payment_id}" if booking_id else f"Payment {payment_id}"
+
+
+REFUND_IN_WORDS = {
+    "requested": "as was asked for",
+    "event_cancelled": "because its event was cancelled",
+    "surplus": "because it was paid for nothing",
+}
+
+
+def _refund_started(story: Story, fact: f.RefundStarted) -> str:
+    amount = story.money_of(fact.booking_id, fact.amount_minor)
+    what = f"of payment {fact.surplus_payment_id}" if fact.surplus_payment_id else ""
+    what = what or ("of all that is left" if fact.full else "of a part")
+    tickets = f"; {story.tickets_of(fact.booking_id)} back on sale" if fact.full else ""
+    why = REFUND_IN_WORDS.get(fact.reason, fact.reason)
+    return f"Booking {fact.booking_id}: refund {fact.refund_id} of {amount}, {what}, began, {why}{tickets}."
+
+
+def _refund_succeeded(story: Story, fact: f.RefundSucceeded) -> str:
+    return f"{_refund(story, fact.refund_id)} is back with the user."
+
+
+def _refund_failed(story: Story, fact: f.RefundFailed) -> str:
+    return f"{_refund(story, fact.refund_id)} failed at the provider: {fact.failure}. The money is still owed."
+
+
+def _refund(story: Story, refund_id: int) -> str:
+    booking_id, amount_minor = story.refunds.get(refund_id, (0, 0))
+    if not booking_id:
+        return f"Refund {refund_id}"
+    return f"Booking {booking_id}: refund {refund_id} of {story.money_of(booking_id, amount_minor)}"
+
+
+def _user_saved(_story: Story, fact: f.UserSaved) -> str:
+    fields = {"name": fact.name, "e-mail address": fact.email, "webhook": fact.webhook_url}
+    given = ", ".join(name for name, value in fields.items() if value)
+    return f"User {fact.user_id} was saved, {'with ' + given if given else 'with nothing else'}."
+
+
+def _keyed(story: Story, fact: f.Keyed) -> str:
+    try:
+        reply = replies.decode(fact.reply)
+    except msgspec.MsgspecError:
+        return f"The answer to idempotency key {fact.digest.hex()[:8]} was kept; it can't be read."
+    return f"{answer(story, reply)} Kept as the answer to idempotency key {fact.digest.hex()[:8]}."
+
+
+def _event_cancelled(story: Story, fact: f.EventCancelled) -> str:
+    return f"{_capital(story.event(fact.event_id))} was cancelled; its bookings are ended one by one from here on."
+
+
+def _sale_closed(story: Story, fact: f.SaleClosed) -> str:
+    return f"{_capital(story.event(fact.event_id))}: its sale is over."
+
+
+_SENTENCES: dict[type, Callable[[Story, Any], str]] = {
+    f.EventCreated: _event_created,
+    f.EventChanged: _event_changed,
+    f.EventCancelled: _event_cancelled,
+    f.SaleClosed: _sale_closed,
+    f.Held: _held,
+    f.Waited: _waited,
+    f.Promoted: _promoted,
+    f.LapseWarned: _lapse_warned,
+    f.Lapsed: _lapsed,
+    f.BookingCancelled: _booking_cancelled,
+    f.Retired: _retired,
+    f.PaymentStarted: _payment_started,
+    f.PaymentPending: _payment_pending,
+    f.PaymentSucceeded: _payment_succeeded,
+    f.PaymentFailed: _payment_failed,
+    f.PaymentAbandoned: _payment_abandoned,
+    f.RefundStarted: _refund_started,
+    f.RefundSucceeded: _refund_succeeded,
+    f.RefundFailed: _refund_failed,
+    f.UserSaved: _user_saved,
+    f.Keyed: _keyed,
+}
+assert set(_SENTENCES) == set(f.Fact.__args__), "every fact has its words"
+
+
+# --- answers
+
+
+def answer(story: Story, reply: replies.Reply) -> str:
+    """What was answered, in a sentence."""
+    match reply:
+        case replies.Refusal():
+            return f"A request was refused ({reply.code}): {reply.detail}"
+        case replies.Booked():
+            return f"A request was answered with booking {reply.booking_id}, held."
+        case replies.InLine():
+            return f"A request was answered with booking {reply.booking_id}, waiting at position {reply.position}."
+        case replies.Paid():
+            return f"A request was answered with payment {reply.payment_id}: booking {reply.booking_id} is confirmed."
+        case replies.PaymentUnderway():
+            state = "the user must take a step" if reply.requires_action else "under way"
+            return f"A request was answered with payment {reply.payment_id} for booking {reply.booking_id}: {state}."
+        case replies.RefundReply():
+            state = REFUND_NAMES[reply.status]
+            return f"A request was answered with refund {reply.refund_id} of booking {reply.booking_id}: {state}."
+        case replies.BookingReply():
+            return f"A request was answered with booking {reply.booking_id}, {BOOKING_NAMES[reply.status]}."
+        case replies.EventReply():
+            return f"A request was answered with {story.event(reply.event_id)}."
+        case replies.UserReply():
+            return f"A request was answered with user {reply.user_id}."
+        case replies.Done():
+            return "A request was answered; nothing had to change."
+
+
+def booking_answered(reply: replies.Reply) -> int | None:
+    """The booking that an answer is about, if any."""
+    if isinstance(reply, replies.Refusal):
+        booking_id = (reply.extra or {}).get("bookingId")
+        return booking_id if isinstance(booking_id, int) else None
+    return getattr(reply, "booking_id", None)

@@ -1,0 +1,156 @@
+"""The node's end of the search process: starts it, sends it documents, asks it, and notices when it dies.
+
+Owns one process and the socket to it. Nothing here holds the event loop. A link is used once: when it is lost, a new
+one takes its place.
+"""
+
+import asyncio
+import itertools
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import msgspec
+
+from ...engine.search import SearchRequest
+from .cursor import Position
+from .frames import Built, Documents, Failed, Find, Found, FrameReader, FromProcess, Ready, ToProcess, frame
+from .store import SearchDocument
+
+DOCUMENTS_PER_FRAME = 200  # encoded in a quarter of a millisecond, and then the loop has its turn
+UNSENT_BYTES_MAX = (
+    256_000  # in the socket's buffer before `writable` turns false: a search may have to wait behind them
+)
+CLOSE_SECONDS_MAX = 5.0
+
+
+class SearchUnavailable(Exception):
+    """The index cannot answer now: it is being built, or has too much to do. Its text can be shown to the client."""
+
+
+class Link(asyncio.Protocol):
+    """One search process. `on_writable` is called when `writable` turns true, `on_lost` if it ends before `close`."""
+
+    def __init__(self, on_writable: Callable[[], None], on_lost: Callable[[], None]) -> None:
+        self.writable = False
+        self._on_writable = on_writable
+        self._on_lost = on_lost
+        self._reader: FrameReader[FromProcess] = FrameReader(msgspec.msgpack.Decoder(FromProcess))
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, asyncio.Future[Found]] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._ready = False
+        self._gone = False
+        self._closing = False
+        self._changed = asyncio.Event()  # one of the flags above has
+
+    async def open(self, documents: Iterable[SearchDocument]) -> None:
+        """Start the process and have it build an index; return when it can be searched.
+
+        `documents` is read a little at a time, the loop running in between. Raises SearchUnavailable if the process
+        cannot be started or ends meanwhile.
+        """
+        here, there = socket.socketpair()
+        with there:
+            try:
+                self._process = _start_process(there.fileno())
+            except OSError as error:
+                here.close()
+                raise SearchUnavailable(f"the search process could not be started: {error}") from error
+        await asyncio.get_running_loop().create_connection(lambda: self, sock=here)
+        source = iter(documents)
+        while chunk := list(itertools.islice(source, DOCUMENTS_PER_FRAME)):
+            await self._until(lambda: self.writable)
+            self.send(Documents(chunk))
+            await asyncio.sleep(0)
+        self.send(Built())
+        await self._until(lambda: self._ready)
+
+    async def close(self) -> None:
+        """End the process and wait until it has ended."""
+        self._closing = True
+        if self._transport:
+            self._transport.close()
+        if self._process:
+            await asyncio.to_thread(_reap, self._process)
+
+    @property
+    def process_id(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def send(self, message: ToProcess) -> None:
+        """Put a message on its way, whether `writable` or not; after the end of the process it goes nowhere."""
+        if self._transport and not self._gone:
+            self._transport.write(frame(message))
+
+    def find(self, request: SearchRequest, after: Position | None) -> asyncio.Future[Found]:
+        """Ask for a page; it will see all documents sent before. The future may raise SearchUnavailable."""
+        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        if self._gone:
+            future.set_exception(SearchUnavailable("the search index is being rebuilt: try again in some seconds"))
+            return future
+        number = next(self._numbers)
+        self._asked[number] = future
+        self.send(Find(number, request, after))
+        return future
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+        self._transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        self._changed.set()
+        self._on_writable()
+
+    def data_received(self, data: bytes) -> None:
+        for message in self._reader.feed(data):
+            if isinstance(message, Ready):
+                self._ready = True
+                self._changed.set()
+                continue
+            future = self._asked.pop(message.number)
+            if future.done():  # the one who asked no longer waits
+                continue
+            if isinstance(message, Failed):
+                future.set_exception(SearchUnavailable(f"the search could not be run: {message.reason}"))
+            else:
+                future.set_result(message)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._gone, self.writable = True, False
+        self._changed.set()
+        for future in self._asked.values():
+            if not future.done():
+                future.set_exception(SearchUnavailable("the search index ended while it searched: try again"))
+        self._asked.clear()
+        if not self._closing:
+            self._on_lost()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            if self._gone:
+                raise SearchUnavailable("the search process ended while it built the index: its log says why")
+            self._changed.clear()
+            await self._changed.wait()
+
+
+def _start_process(descriptor: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "onsale.replicas.search.process", str(descriptor)]
+    # In a session of its own, so that Ctrl-C in the node's terminal ends the node, and the node the process.
+    return subprocess.Popen(command, pass_fds=[descriptor], start_new_session=True)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(CLOSE_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

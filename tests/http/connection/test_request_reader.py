@@ -1,0 +1,99 @@
+"""Framing, without sockets: any packets give the same requests, and no bytes give anything but requests or refusals."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onsale.http.connection.limits import ConnectionLimits
+from onsale.http.connection.request_reader import Awaited, ClientError, RequestReader
+from onsale.tests.http.serving import get, post
+
+
+@pytest.fixture(scope="module", name="loop")
+def unused_loop():
+    """Make what the parser wants and never runs."""
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def reader_on(loop: asyncio.AbstractEventLoop) -> RequestReader:
+    return RequestReader(BaseProtocol(loop), loop, ConnectionLimits(body_bytes_max=2000, head_bytes_max=500))
+
+
+def chunked(body: bytes, size: int) -> bytes:
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    head = get("/c", "Transfer-Encoding: chunked").replace(b"GET", b"PUT")
+    return head + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+bodies = st.binary(max_size=2000)
+requests = st.one_of(
+    st.just((get("/a?b"), ("GET", "/a?b", b"", True))),
+    st.just((b"\r\n" + get("/e", "Connection: Upgrade", "Upgrade: websocket"), ("GET", "/e", b"", False))),
+    bodies.map(lambda body: (post("/b", body), ("POST", "/b", body, True))),
+    st.builds(lambda body, size: (chunked(body, size), ("PUT", "/c", body, False)), bodies, st.integers(1, 3000)),
+)
+
+
+@given(wanted=st.lists(requests, max_size=8), cuts=st.lists(st.integers(0, 20_000), max_size=40))
+def test_any_packets_give_the_same_requests(loop, wanted, cuts):
+    reader = reader_on(loop)
+    stream = b"".join(data for data, _ in wanted)
+    got = []
+    for start, end in pairwise(sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})):
+        reader.feed(stream[start:end])
+        while (request := reader.next()) is not None:
+            message, body, plain = request
+            got.append((message.method, message.path, body, plain))
+    assert got == [request for _, request in wanted]
+    assert reader.unread_bytes == 0
+    assert reader.awaited is Awaited.REQUEST
+
+
+@given(
+    data=st.lists(requests, min_size=1, max_size=3).map(lambda some: b"".join(one for one, _ in some)),
+    position=st.floats(0, 1, exclude_max=True),
+    inserted=st.binary(max_size=5) | st.sampled_from([b"\r\n", b"\n", b"\r\n\r\n", b"\0", b" ", b":", b"\xff"]),
+    removed=st.integers(0, 30),
+    cut=st.floats(0, 1),
+)
+def test_no_bytes_give_anything_but_requests_or_refusals(loop, *, data, position, inserted, removed, cut):
+    reader = reader_on(loop)
+    at = int(position * len(data))
+    damaged = data[:at] + inserted + data[at + removed :]
+    middle = int(cut * len(damaged))
+    try:
+        for part in (damaged[:middle], damaged[middle:]):
+            reader.feed(part)
+            while (request := reader.next()) is not None:
+                message, body, _ = request
+                assert len(body) <= 2000
+                "".join([message.path, *message.headers, *message.headers.values()]).encode()
+    except ClientError as error:
+        assert error.status in (400, 413, 415, 431)  # noqa: PT017 - it need not be raised
+        error.detail.encode()
+
+
+def test_what_the_reader_waits_for_and_when_its_time_begins(loop):
+    reader = reader_on(loop)
+    request = post("/b", b"abc")
+    stages = []
+    for byte in request + request:
+        reader.feed(bytes([byte]))
+        while reader.next() is not None:
+            pass
+        stages.append((reader.awaited, reader.stages))
+    head, body = len(request) - 4, 3
+    assert stages == [
+        *[(Awaited.REST_OF_HEAD, 1)] * head,
+        *[(Awaited.REST_OF_BODY, 2)] * body,
+        (Awaited.REQUEST, 2),
+        *[(Awaited.REST_OF_HEAD, 3)] * head,
+        *[(Awaited.REST_OF_BODY, 4)] * body,
+        (Awaited.REQUEST, 4),
+    ]
