@@ -224,6 +224,23 @@ def encode(facts: list[Fact]) -> bytes:
     return _encoder.encode(facts)
 
 
+def encode_one(fact: Fact) -> bytes:
+    """One fact's part of a payload; `join` makes a payload of them."""
+    return _encoder.encode(fact)
+
+
+def join(parts: list[bytes]) -> bytes:
+    """The same bytes as `encode` gives for all the facts at once: MessagePack's array header, then the elements."""
+    count = len(parts)
+    if count < 16:
+        header = bytes((0x90 | count,))
+    elif count < 2**16:
+        header = b"\xdc" + count.to_bytes(2, "big")
+    else:
+        header = b"\xdd" + count.to_bytes(4, "big")
+    return header + b"".join(parts)
+
+
 def decode(payload: bytes) -> list[Fact]:
     """Raises msgspec.DecodeError or msgspec.ValidationError for what was not written by `encode`."""
     return _decoder.decode(payload)

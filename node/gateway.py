@@ -66,6 +66,7 @@ class NodeGateway:
         self.hold_ms = loop.hold_ms
         self.payment_provider = provider_name
         self.ready = False
+        self.submit_hot = loop.submit  # for commands that ask nothing of a provider; without a call in between
         self._loop = loop
         self._search = search
         self._archive = archive
@@ -97,10 +98,6 @@ class NodeGateway:
 
     def submit(self, command: Command, key: Idempotency | None, done: Done) -> None:
         self._loop.submit(command, key, lambda reply, replayed: self._answer(done, reply, replayed))
-
-    def submit_hot(self, command: Command, key: Idempotency | None, done: Done) -> None:
-        """For commands that ask nothing of a provider."""
-        self._loop.submit(command, key, done)
 
     def _answer(self, done: Done, reply: Reply, replayed: bool) -> None:  # noqa: FBT001
         """Pass the reply on, or keep it until the provider has had its first word."""

@@ -61,13 +61,14 @@ class Scheduler(Protocol):
 class _Batch:
     """Facts of one moment, and who waits for them."""
 
-    __slots__ = ("at_ms", "facts", "first_seq", "handed_over", "readers", "replies", "size_bytes")
+    __slots__ = ("at_ms", "facts", "first_seq", "handed_over", "parts", "readers", "replies", "size_bytes")
 
     def __init__(self, first_seq: int, at_ms: int) -> None:
         self.first_seq = first_seq
         self.at_ms = at_ms
         self.facts: list[f.Fact] = []
-        self.size_bytes = 0  # a few more than the payload will have
+        self.parts: list[bytes] = []  # the facts, encoded
+        self.size_bytes = 0  # of all parts
         self.handed_over = 0.0
         self.replies: list[tuple[Done, Reply, bool]] = []
         self.readers: list[DurableDone] = []
@@ -176,12 +177,12 @@ class CommandLoop:
             if self._syncing is None and not self._flush_scheduled:
                 self._flush_scheduled = True
                 self._scheduler.call_soon(self._flush)
+        staged.facts += facts
         for fact in facts:
             apply(state, at_ms, fact)
-        staged.facts += facts
-        # Twice the work, and yet quicker than any estimate: user ids and details can be long, and a batch beyond the
-        # journal's bound would be one that nobody can write.
-        staged.size_bytes += len(f.encode(facts))
+            part = f.encode_one(fact)
+            staged.parts.append(part)
+            staged.size_bytes += len(part)  # exact: a batch beyond the journal's bound would be one nobody can write
 
     def _flush(self) -> None:
         """Hand the staged batch to the log, if the one before is durable."""
@@ -190,9 +191,9 @@ class CommandLoop:
         if staged is None or self._syncing is not None:
             return
         self._syncing, self._staged = staged, None
-        payload = f.encode(staged.facts)
-        staged.size_bytes, staged.handed_over = len(payload), self._seconds()
-        self._log.append(staged.at_ms, len(staged.facts), payload)
+        staged.handed_over = self._seconds()
+        self._log.append(staged.at_ms, len(staged.facts), f.join(staged.parts))
+        staged.parts.clear()
         self.on_handed_over()
 
     def became_durable(self, seq: int, chain_hash: bytes) -> None:

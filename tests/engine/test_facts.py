@@ -108,3 +108,9 @@ def test_facts_of_a_batch_are_read_in_their_order():
 def test_what_no_version_wrote_is_refused(payload):
     with pytest.raises((msgspec.DecodeError, msgspec.ValidationError)):
         f.decode(payload)
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 65_535, 65_536])
+def test_parts_joined_are_the_bytes_of_all_at_once(count: int) -> None:
+    facts = [f.Lapsed(number) for number in range(count)]
+    assert f.join([f.encode_one(fact) for fact in facts]) == f.encode(facts)
