@@ -27,13 +27,6 @@ def organiser(authenticator: Authenticator, call: Call) -> Principal:
     return principal
 
 
-def refunder(authenticator: Authenticator, call: Call) -> Principal:
-    principal = caller(authenticator, call)
-    if not principal.may_refund:
-        raise refused(Code.FORBIDDEN, "This takes the role organiser or service.")
-    return principal
-
-
 def operator(authenticator: Authenticator, call: Call) -> Principal:
     principal = caller(authenticator, call)
     if not principal.is_operator:

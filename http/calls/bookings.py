@@ -107,10 +107,23 @@ async def give_up(api: Api, call: Call, booking_id: str) -> Answer:
 
 
 async def post_refund(api: Api, call: Call, booking_id: str) -> Answer:
-    key = key_of(call, access.refunder(api.authenticator, call))
+    """Users may have their own money back until the event begins; from then on it takes the organiser."""
+    principal = access.caller(api.authenticator, call)
+    key = key_of(call, principal)
     number = _id(booking_id)
-    reply, replayed = await api.decided(refund_command(call.body, number, api.gateway.hold_ms), key)
-    return await _answer(api, _Wish(number, None, "has nothing to refund"), reply, replayed=replayed)
+    on_behalf_of = None if principal.may_refund else principal.sub
+    command = refund_command(call.body, number, api.gateway.hold_ms, on_behalf_of)
+    if on_behalf_of is not None and _has_begun(api, number):
+        raise refused(Code.FORBIDDEN, "The event has begun; ask its organiser for the money.")
+    reply, replayed = await api.decided(command, key)
+    return await _answer(api, _Wish(number, on_behalf_of, "has nothing to refund"), reply, replayed=replayed)
+
+
+def _has_begun(api: Api, booking_id: int) -> bool:
+    booking = api.gateway.state.bookings.rows.get(booking_id)
+    if booking is None:
+        return False
+    return api.gateway.now_ms() >= api.gateway.state.sales[booking.event_id].event.starts_ms
 
 
 async def _answer(api: Api, wish: _Wish, reply: r.Reply, *, replayed: bool) -> Answer:

@@ -164,8 +164,9 @@ OPERATIONS: Final = (
                 _REFUND | {"status": "pending", "bookingStatus": "refund_pending"},
             ),
         },
-        "All that is left, or a part, after which the tickets stay valid.",
-        "organiser or service",
+        "All that is left, or a part, after which the tickets stay valid. Users may have their own money back until "
+        "the event begins; from then on it takes the organiser.",
+        "user or organiser or service",
         parameters=(shared(BOOKING_ID),),
         body="NewRefund",
         body_required=False,

@@ -99,8 +99,8 @@ def pay_command(body: bytes) -> StartPayment:
     return StartPayment(asked.user_id, to_id(asked.event_id, "eventId"), asked.amount, booking_id, method)
 
 
-def refund_command(body: bytes, booking_id: int, hold_ms: int) -> StartRefund:
-    return StartRefund(booking_id, hold_ms, _refund.decode(body).amount)
+def refund_command(body: bytes, booking_id: int, hold_ms: int, user_id: str | None = None) -> StartRefund:
+    return StartRefund(booking_id, hold_ms, _refund.decode(body).amount, user_id)
 
 
 def save_user_command(body: bytes, user_id: str) -> SaveUser:

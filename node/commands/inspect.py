@@ -69,6 +69,8 @@ class Inspection:
 
     def around(self, seq: int, limit: int) -> list[Told]:
         """The fact at `seq` and its neighbours in the same batch, about `limit`. Raises NothingFoundError."""
+        if self.damage is not None and seq > self.last_seq:
+            raise self.damage
         if not self.first_seq <= seq <= self.last_seq:
             raise NothingFoundError(f"There is no seq {seq}: {self._extent()}.")
         batch = next(read_batches(self._disk, seq - 1, through_seq=seq))

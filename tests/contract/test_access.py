@@ -67,6 +67,7 @@ def event_id(callers: dict[str, Caller]) -> int:
         ("DELETE", "/booking/{bob}", None, {"service", "operator"}),
         ("POST", "/pay", {"userId": "ann", "eventId": 999, "amount": "1"}, {"user", "service", "operator"}),
         ("POST", "/pay", {"userId": "bob", "eventId": 999, "amount": "1"}, {"service", "operator"}),
+        ("POST", "/booking/{ann}/refund", None, {"user", "service", "organiser", "operator"}),
         ("POST", "/booking/{bob}/refund", None, {"service", "organiser", "operator"}),
         ("PUT", "/users/ann", {}, {"user", "service", "operator"}),
         ("PUT", "/users/bob", {}, {"service", "operator"}),

@@ -1,5 +1,8 @@
 """The lifecycles as tables: complete, connected, and named as the contract names them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from onsale.engine import status as s
@@ -49,3 +52,16 @@ def test_the_last_word_of_a_provider_is_final():
 
 def test_waitlists_are_named_as_in_the_contract():
     assert set(s.WAITLIST_NAMES.values()) == {"strict", "first_fit", "off"}
+
+
+def test_the_diagram_in_the_architecture_is_this_table() -> None:
+    text = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+    drawn = set(re.findall(r"^    (\[\*\]|\w+) --> (\w+)$", text, re.MULTILINE))
+    names = {s.NEW: "[*]"} | s.BOOKING_NAMES
+    table = {
+        (names[before], names[after])
+        for before, followers in s.BOOKING_FOLLOWERS.items()
+        for after in followers
+        if names[before] != names[after]
+    }
+    assert drawn == table

@@ -6,7 +6,7 @@ import pytest
 
 from onsale.engine.commands import PaymentPendingOutcome
 from onsale.engine.replies import PaymentUnderway
-from onsale.tests.http.api_calls import Calls, Got, as_call, as_got
+from onsale.tests.http.api_calls import Calls, Got, as_call, as_got, token_of
 
 HOLD_MS = 300_000
 
@@ -180,3 +180,17 @@ async def test_a_reply_that_cannot_be_rendered_is_answered_and_logged(
     got = as_got(answers[0])
     assert (got.status, got.code) == (500, "internal")
     assert "Error answering POST /pay" in caplog.text
+
+
+async def test_users_have_their_own_money_back_until_the_event_begins() -> None:
+    calls = Calls(secured=True)
+    ada, bob = token_of("user", "ada"), token_of("user", "bob")
+    event_id = await calls.event(startsAt="2026-12-24T19:00:00Z", endsAt="2026-12-24T23:00:00Z")
+    first, second = await calls.paid(event_id, "ada"), await calls.paid(event_id, "ada")
+    assert (await calls("POST", f"/booking/{first}/refund", token=bob)).code == "forbidden"
+    assert (await calls("POST", f"/booking/{first}/refund", token=ada)).status == 200
+    calls.gateway.pass_time(40 * 24 * 3600 * 1000)
+    late = await calls("POST", f"/booking/{second}/refund", token=ada)
+    assert (late.status, late.code) == (403, "forbidden")
+    organiser = await calls("POST", f"/booking/{second}/refund", token=token_of("organiser", "o"))
+    assert organiser.status == 200

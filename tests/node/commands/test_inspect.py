@@ -272,6 +272,9 @@ def test_a_damaged_journal_is_told_up_to_the_damage(sold_out: History, data: Pat
     assert result.exit_code == CORRUPT
     assert "cleo stands in line" in result.stdout.splitlines()[-1]
     assert path.name in result.stderr
+    behind = run(data, "--seq", "99")
+    assert behind.exit_code == CORRUPT, "nobody can say what stood there"
+    assert path.name in behind.stderr
 
 
 def test_control_characters_of_strangers_do_not_reach_the_terminal(data: Path) -> None:
