@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make run` and `make test`. They need Python 3.11+ and make.
 
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name))))
 PORT ?= 8080
 DATA ?= data
 BIN := .venv/bin
@@ -12,19 +12,20 @@ help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/bin/python:
-	@$(PYTHON) --version >/dev/null 2>&1 || { echo "Python 3.11 or newer is needed: make run PYTHON=python3.12"; exit 1; }
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it: make run PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 .venv/product: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 .venv/development: .venv/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ .venv/product
 
-run: .venv/product ## start the product with sample events on http://127.0.0.1:$(PORT)
+run: .venv/product ## start the product with sample events on http://127.0.0.1:8080 (PORT=9000 moves it)
 	@exec $(BIN)/onsale serve --data $(DATA) --listen 127.0.0.1:$(PORT) --demo
 
 test: .venv/development ## run all tests
