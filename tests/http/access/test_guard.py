@@ -32,7 +32,7 @@ RULES: list[tuple[str, str, Any, set[str]]] = [
     ("POST", "/booking", {"userId": "ada", "eventId": 1}, ADAS),
     ("GET", "/booking/1", None, ADAS),
     ("DELETE", "/booking/1", None, ADAS),
-    ("POST", "/booking/2/refund", {}, {"service", "organiser", "operator"}),
+    ("POST", "/booking/2/refund", {}, ADAS | {"organiser"}),
     ("POST", "/pay", PAYMENT, ADAS),
     ("GET", "/users/ada", None, ADAS),
     ("PUT", "/users/ada", {}, ADAS),
