@@ -130,6 +130,8 @@ class SettlePayment(msgspec.Struct, gc=False, frozen=True):
 
 
 class StartRefund(msgspec.Struct, gc=False, frozen=True):
+    """With a `user_id`, by that user for themselves, who may until the event begins."""
+
     booking_id: int
     hold_ms: int
     amount: str | None = None  # None: all that is left

@@ -34,6 +34,7 @@ class Taken(msgspec.Struct):
     notices: list[Notice]
     recent: Recent
     chain_hash: bytes | None = None  # known once the batch that ends here is durable
+    handed_over: bool = False  # to the writer, which must have it once
 
     def encode(self, limit: int) -> bool:
         """Encode about `limit` rows more; whether that was all."""
@@ -118,7 +119,7 @@ class Checkpointing:
 
     def _go_on(self) -> None:
         taken = self._taken
-        if taken is None:  # the last one, at the end, took its place
+        if taken is None or taken.handed_over:
             return
         if taken.encode(ROWS_PER_SLICE):
             self._hand_over_if_whole(taken)
@@ -126,8 +127,10 @@ class Checkpointing:
             self._call_later(SECONDS_BETWEEN_SLICES, self._go_on)
 
     def _hand_over_if_whole(self, taken: Taken) -> None:
-        if taken.chain_hash is None or not all(changes.complete for changes in taken.tables.values()):
+        whole = all(changes.complete for changes in taken.tables.values())
+        if taken.chain_hash is None or not whole or taken.handed_over:
             return
+        taken.handed_over = True
         position = Position(
             epoch=self._epoch,
             seq=taken.seq,

@@ -93,8 +93,12 @@ def die(error: Exception) -> NoReturn:
             said = str(error)
         case CheckpointFailed() | CorruptCheckpoint():
             said = f"checkpoint failure, stopping at once: {error}"
-        case _:
+        case JournalError() | FolderGone():
             said = f"disk failure, stopping at once: {error}"
+        case _:
+            said = (
+                f"a fault of ours, stopping at once before it is written down: {error!r}. Start again, and report it."
+            )
     try:
         print(f"onsale: {said}", file=sys.stderr, flush=True)
     finally:  # the log may be on the same full disk, or its reader gone

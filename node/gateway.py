@@ -28,6 +28,13 @@ PROVIDER_WAIT_SECONDS = 10.0
 RETRY_SECONDS = 0.2
 
 
+def _subject(command: Command) -> tuple[str, int] | None:
+    """The payment or refund that an outcome is of."""
+    if isinstance(command, SettlePayment):
+        return "payment", command.payment_id
+    return ("refund", command.refund_id) if isinstance(command, SettleRefund) else None
+
+
 @contextmanager
 def _unavailable() -> Iterator[None]:
     """What cannot be had now, in the words of the API."""
@@ -80,6 +87,8 @@ class NodeGateway:
         self._epoch = epoch
         # by payment or refund, who asked for it and waits for the provider's first word
         self._waiting: dict[tuple[str, int], dict[Done, _Waiting]] = {}
+        # by payment or refund whose outcome is decided and not durable yet, the idempotency key it answers
+        self._settling: dict[tuple[str, int], bytes | None] = {}
 
     def now_ms(self) -> int:
         return self._loop.now_ms()
@@ -97,27 +106,45 @@ class NodeGateway:
         return 0
 
     def submit(self, command: Command, key: Idempotency | None, done: Done) -> None:
-        self._loop.submit(command, key, lambda reply, replayed: self._answer(done, reply, replayed))
+        self._loop.submit(command, key, lambda reply, replayed: self._answer(done, key, reply, replayed=replayed))
 
-    def _answer(self, done: Done, reply: Reply, replayed: bool) -> None:  # noqa: FBT001
+    def _answer(self, done: Done, key: Idempotency | None, reply: Reply, *, replayed: bool) -> None:
         """Pass the reply on, or keep it until the provider has had its first word."""
         asked = self._asked(reply)
-        if asked is None:
+        if asked is None or not self._answers(asked, key):
             done(reply, replayed)
             return
         timer = self._call_later(PROVIDER_WAIT_SECONDS, self._give_up_waiting, asked, done)
         self._waiting.setdefault(asked, {})[done] = _Waiting(reply, replayed, timer)
 
     def _asked(self, reply: Reply) -> tuple[str, int] | None:
+        """What the provider is being asked about, if that is what this reply says. It may have answered already: the
+        outcome is then on its way to the disk behind this very reply.
+        """
         if isinstance(reply, PaymentUnderway) and reply.client_secret is None:
+            asked = ("payment", reply.payment_id)
             payment = self.state.payments.rows.get(reply.payment_id)
-            if payment is not None and payment.status == PAYMENT_STARTED:
-                return "payment", payment.id
+            if asked in self._settling or (payment is not None and payment.status == PAYMENT_STARTED):
+                return asked
         elif isinstance(reply, RefundReply) and reply.status == REFUND_PENDING_AT_PROVIDER:
+            asked = ("refund", reply.refund_id)
             refund = self.state.refunds.rows.get(reply.refund_id)
-            if refund is not None and refund.status == REFUND_PENDING_AT_PROVIDER:
-                return "refund", refund.id
+            if asked in self._settling or (refund is not None and refund.status == REFUND_PENDING_AT_PROVIDER):
+                return asked
         return None
+
+    def _answers(self, asked: tuple[str, int], key: Idempotency | None) -> bool:
+        """Whether the outcome may be the answer to this key: only to the one that the attempt was begun with, for no
+        other would give it again.
+        """
+        return key is None or key.digest == self._key_of(asked)
+
+    def _key_of(self, asked: tuple[str, int]) -> bytes | None:
+        if asked in self._settling:
+            return self._settling[asked]
+        kind, number = asked
+        row = (self.state.payments if kind == "payment" else self.state.refunds).rows.get(number)
+        return None if row is None else row.key
 
     def _give_up_waiting(self, asked: tuple[str, int], done: Done) -> None:
         waiting = self._waiting[asked]
@@ -128,18 +155,19 @@ class NodeGateway:
 
     def settle(self, command: Command) -> None:
         """The provider's word comes in: decide it, and answer whoever waited for it."""
+        asked = _subject(command)
+        if asked is not None and asked not in self._settling:
+            self._settling[asked] = self._key_of(asked)
         self._loop.submit(command, None, lambda reply, _replayed: self._settled(command, reply))
 
     def _settled(self, command: Command, reply: Reply) -> None:
         if isinstance(reply, Refusal) and reply.code is Code.OVERLOADED:
             self._call_later(RETRY_SECONDS, self.settle, command)
             return
-        if isinstance(command, SettlePayment):
-            asked = ("payment", command.payment_id)
-        elif isinstance(command, SettleRefund):
-            asked = ("refund", command.refund_id)
-        else:
+        asked = _subject(command)
+        if asked is None:
             return
+        self._settling.pop(asked, None)
         for done, first in self._waiting.pop(asked, {}).items():
             first.timer.cancel()  # kept for its ten seconds, thousands of them are work for the garbage collector
             done(first.reply if isinstance(reply, NothingNew) else reply, first.replayed)

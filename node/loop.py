@@ -71,7 +71,7 @@ class _Batch:
         self.size_bytes = 0  # of all parts
         self.handed_over = 0.0
         self.replies: list[tuple[Done, Reply, bool]] = []
-        self.readers: list[DurableDone] = []
+        self.readers: list[tuple[DurableDone, int]] = []  # with the position of what they show
 
     @property
     def last_seq(self) -> int:
@@ -114,6 +114,7 @@ class CommandLoop:
         self._stopped = False
         self._listeners: dict[type, list[Listener]] = {}
         self.on_handed_over: Callable[[], None] = lambda: None
+        self.on_fault: Callable[[Exception], None] = lambda _error: None  # must end the process
         self.overloads = 0
 
     def now_ms(self) -> int:
@@ -166,7 +167,7 @@ class CommandLoop:
         if batch is None:
             done(self.durable.seq)
         else:
-            batch.readers.append(done)
+            batch.readers.append((done, self.state.seq))
 
     def _stage(self, at_ms: int, facts: list[f.Fact]) -> None:
         """Apply the facts of one command and put them into the batch that is gathered."""
@@ -177,12 +178,20 @@ class CommandLoop:
             if self._syncing is None and not self._flush_scheduled:
                 self._flush_scheduled = True
                 self._scheduler.call_soon(self._flush)
-        staged.facts += facts
-        for fact in facts:
-            apply(state, at_ms, fact)
-            part = f.encode_one(fact)
-            staged.parts.append(part)
-            staged.size_bytes += len(part)  # exact: a batch beyond the journal's bound would be one nobody can write
+        try:
+            for fact in facts:
+                apply(state, at_ms, fact)
+                part = f.encode_one(fact)
+                staged.facts.append(fact)
+                staged.parts.append(part)
+                staged.size_bytes += len(
+                    part
+                )  # exact: a batch beyond the journal's bound would be one nobody can write
+        except Exception as error:
+            # the state is half changed: nothing that rests on it may be written or answered
+            self._stopped, self._staged = True, None
+            self.on_fault(error)
+            raise
 
     def _flush(self) -> None:
         """Hand the staged batch to the log, if the one before is durable."""
@@ -221,12 +230,12 @@ class CommandLoop:
     def _tell(self, batch: _Batch) -> Iterator[None]:
         """Facts to listeners, replies to callers. One that fails must not keep the others waiting."""
         listeners = self._listeners
-        for seq, fact in enumerate(batch.facts, batch.first_seq):
+        for position, fact in enumerate(batch.facts, batch.first_seq):
             for listener in listeners.get(type(fact), ()):
                 try:
-                    listener(seq, batch.at_ms, fact)
+                    listener(position, batch.at_ms, fact)
                 except Exception:
-                    log.exception("a listener failed at seq %d", seq)
+                    log.exception("a listener failed at seq %d", position)
                 yield
         for done, reply, replayed in batch.replies:
             try:
@@ -234,9 +243,9 @@ class CommandLoop:
             except Exception:
                 log.exception("a reply could not be given: %r", reply)
             yield
-        for reader in batch.readers:
+        for reader, seq in batch.readers:
             try:
-                reader(self.durable.seq)
+                reader(seq)
             except Exception:
                 log.exception("a read could not be answered")
             yield

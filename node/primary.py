@@ -48,6 +48,7 @@ log = logging.getLogger("onsale")
 EPOCH = 1  # there is no failover yet, so nobody has led before
 TICKET_KEY_FILE = "ticket.key"
 ROWS_WORTH_ONE_AT_START = 20_000
+REACHING_MAX = 1_000  # reads that wait for a position
 EVENT_FACTS = (f.EventCreated, f.EventChanged, f.EventCancelled)
 
 
@@ -101,6 +102,7 @@ class Primary:
             journal_id=started.recovered.journal_id.hex(),
         )
         self.commands.on_handed_over = self._checkpointing.handed_over
+        self.commands.on_fault = self._failed
         self.commands.listen(self._payments.kinds, self._payments.on_fact)
         self.commands.listen(EVENT_FACTS, self._event_changed)
 
@@ -235,12 +237,17 @@ class Primary:
         """Wait for a position to become durable."""
         if self.commands.durable.seq >= seq:
             return True
+        if len(self._reaching) >= REACHING_MAX:
+            return False
         reached: asyncio.Future[None] = self._loop.create_future()
         heapq.heappush(self._reaching, (seq, next(self._tickets), reached))
         try:
             async with asyncio.timeout(timeout_seconds):
                 await reached
         except TimeoutError:
+            # what nobody waits for any more must not stay: positions can be asked for that never come
+            self._reaching = [each for each in self._reaching if each[2] is not reached]
+            heapq.heapify(self._reaching)
             return False
         return True
 

@@ -30,6 +30,8 @@ def start_refund(state: State, now_ms: int, command: StartRefund, key: Idempoten
         return no_such_booking(state, command.booking_id)
     if command.user_id is not None and booking.user_id != command.user_id:
         return refuse(state, Code.FORBIDDEN, "This booking is someone else's.")
+    if command.user_id is not None and now_ms >= state.sales[booking.event_id].event.starts_ms:
+        return refuse(state, Code.FORBIDDEN, "The event has begun; ask its organiser for the money.")
     name = BOOKING_NAMES[booking.status]
     if booking.status not in COUNTS_AS_SOLD:
         detail = f"A booking that is {name} has nothing to refund."

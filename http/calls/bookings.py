@@ -15,6 +15,7 @@ from ..access import guard as access
 from ..api import Api
 from ..caching import PRIVATE
 from ..call import Answer, Call, Reply
+from ..gateway import UnavailableError
 from ..idempotency import KEY_HEADER, as_replayed, key_of
 from ..problems import problem, refused
 from ..render.bookings import booking_with_refunds_document
@@ -64,6 +65,8 @@ def post_payment(api: Api, call: Call, reply: Reply) -> None:
         try:
             wish = _Wish(booking_id, command.user_id, "cannot be paid", command.event_id)
             answer = await _answer(api, wish, decided, replayed=replayed)
+        except UnavailableError as fault:
+            answer = api.finish(problem(Code.OVERLOADED, str(fault)))
         except Exception:  # noqa: BLE001 - see post_booking
             answer = api.internal(call)
         reply(answer)
@@ -113,17 +116,8 @@ async def post_refund(api: Api, call: Call, booking_id: str) -> Answer:
     number = _id(booking_id)
     on_behalf_of = None if principal.may_refund else principal.sub
     command = refund_command(call.body, number, api.gateway.hold_ms, on_behalf_of)
-    if on_behalf_of is not None and _has_begun(api, number):
-        raise refused(Code.FORBIDDEN, "The event has begun; ask its organiser for the money.")
     reply, replayed = await api.decided(command, key)
     return await _answer(api, _Wish(number, on_behalf_of, "has nothing to refund"), reply, replayed=replayed)
-
-
-def _has_begun(api: Api, booking_id: int) -> bool:
-    booking = api.gateway.state.bookings.rows.get(booking_id)
-    if booking is None:
-        return False
-    return api.gateway.now_ms() >= api.gateway.state.sales[booking.event_id].event.starts_ms
 
 
 async def _answer(api: Api, wish: _Wish, reply: r.Reply, *, replayed: bool) -> Answer:

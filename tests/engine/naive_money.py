@@ -193,6 +193,8 @@ class Money(Base):
             return no("no_such_booking")
         if asked.user_id is not None and asked.user_id != booking["user"]:
             return no("forbidden")
+        if asked.user_id is not None and self.now >= self.events[booking["event"]]["starts_ms"]:
+            return no("forbidden")
         if booking["status"] not in SOLD:
             return no("wrong_status")
         left = self._left(booking)

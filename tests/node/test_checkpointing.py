@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from onsale.engine.apply import apply
-from onsale.engine.commands import Book, Command, CreateEvent, GiveUp, TypeSpec
+from onsale.engine.commands import Book, Command, CreateEvent, GiveUp, Retire, TypeSpec
 from onsale.engine.decide import decide
 from onsale.engine.restore import restore
 from onsale.engine.state import State, state_hash
@@ -45,9 +45,9 @@ class Desk:
         self.busy = True
         self.handed.append((changes, notices, position))
 
-    def do(self, command: Command) -> None:
-        for fact in decide(self.state, NOW_MS, command).facts:
-            apply(self.state, NOW_MS, fact)
+    def do(self, command: Command, at_ms: int = NOW_MS) -> None:
+        for fact in decide(self.state, at_ms, command).facts:
+            apply(self.state, at_ms, fact)
 
     def book(self, count: int, who: str = "user") -> None:
         for number in range(count):
@@ -193,3 +193,22 @@ def test_what_a_start_applied_from_the_journal_is_recent_too() -> None:
     )
     assert [booking.id for booking in started.bookings_of("ada")] == [1]
     assert [notice.booking_id for notice in started.notices_of("ada")] == [1]
+
+
+def test_one_with_nothing_to_encode_is_handed_over_once(tmp_path: Path) -> None:
+    """A batch may do nothing but retire: it is whole before its first slice."""
+    desk = Desk()
+    desk.book(1)
+    desk.do(GiveUp(1, HOLD_MS))
+    desk.checkpointing.take_now(b"h" * 16)
+    desk.written(tmp_path / "checkpoint.sqlite")
+    desk.do(Retire((1,)), NOW_MS + 2 * 3600 * 1000)
+    assert not desk.state.bookings.rows
+    desk.wait()
+    desk.checkpointing.handed_over()
+    desk.checkpointing.became_durable(desk.state.seq, b"i" * 16)
+    assert len(desk.handed) == 1
+    desk.slice()
+    assert len(desk.handed) == 1
+    assert not desk.later
+    assert state_hash(desk.written(tmp_path / "checkpoint.sqlite")) == state_hash(desk.state)

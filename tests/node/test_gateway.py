@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from onsale.engine.commands import PaymentSucceededOutcome, SettlePayment, StartPayment
+from onsale.engine.commands import Idempotency, PaymentSucceededOutcome, SettlePayment, StartPayment
 from onsale.engine.replies import Paid, PaymentUnderway, Reply
 from onsale.engine.status import PAYMENT_STARTED
 from onsale.node.gateway import PROVIDER_WAIT_SECONDS, NodeGateway
 
+FIRST_KEY, OTHER_KEY = Idempotency(b"1" * 16, b"f" * 16), Idempotency(b"2" * 16, b"f" * 16)
 UNDERWAY = PaymentUnderway(1, 7, 3, 1_000, "EUR")
 PAID = Paid(2, 7, 3, 1, "Standing", 1, 1_000, "EUR")
 
@@ -32,7 +33,7 @@ class Setting:
     """A gateway over a loop that says what it is told to, and timers that ring by hand."""
 
     def __init__(self) -> None:
-        payment = SimpleNamespace(id=7, status=PAYMENT_STARTED)
+        payment = SimpleNamespace(id=7, status=PAYMENT_STARTED, key=FIRST_KEY.digest)
         self.state = SimpleNamespace(payments=SimpleNamespace(rows={7: payment}))
         self.hold_ms = 1_000
         self.says: Reply = UNDERWAY
@@ -49,17 +50,23 @@ class Setting:
             epoch=1,
         )
 
+        self.untold: list[Any] | None = None  # a list: decided, and not durable yet
+
     def submit(self, _command: Any, _key: Any, done: Any) -> None:
-        done(self.says, False)
+        says = self.says
+        if self.untold is None:
+            done(says, False)
+        else:
+            self.untold.append(lambda: done(says, False))
 
     def call_later(self, seconds: float, callback: Any, *arguments: Any) -> Timer:
         self.timers.append(Timer(seconds, callback, arguments))
         return self.timers[-1]
 
-    def pay(self) -> list[Reply]:
+    def pay(self, key: Idempotency | None = None) -> list[Reply]:
         self.says = UNDERWAY
         answers: list[Reply] = []
-        self.gateway.submit(StartPayment("ada", 1, "10.00"), None, lambda reply, _replayed: answers.append(reply))
+        self.gateway.submit(StartPayment("ada", 1, "10.00"), key, lambda reply, _replayed: answers.append(reply))
         return answers
 
     def settle(self) -> None:
@@ -86,3 +93,25 @@ def test_a_provider_that_takes_long_is_not_waited_for(settled_after: bool) -> No
     if settled_after:
         setting.settle()
     assert answers == [UNDERWAY]
+
+
+def test_an_outcome_decided_before_the_first_reply_is_told_is_still_the_answer() -> None:
+    """A large batch is told over several turns, and the provider may have answered by then."""
+    setting = Setting()
+    setting.untold = []
+    answers = setting.pay(FIRST_KEY)
+    setting.settle()
+    setting.state.payments.rows.clear()  # a settled payment leaves memory as soon as that is decided
+    for tell in setting.untold:
+        assert not answers
+        tell()
+    assert answers == [PAID]
+
+
+def test_a_key_that_did_not_begin_the_attempt_is_answered_at_once() -> None:
+    """Its answer is kept as it is: the outcome is another key's, and would not be given again."""
+    setting = Setting()
+    first, other, unkeyed = setting.pay(FIRST_KEY), setting.pay(OTHER_KEY), setting.pay()
+    assert (first, other, unkeyed) == ([], [UNDERWAY], [])
+    setting.settle()
+    assert (first, other, unkeyed) == ([PAID], [UNDERWAY], [PAID])

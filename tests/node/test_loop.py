@@ -314,3 +314,32 @@ def test_no_more_wait_for_a_slow_disk_than_the_bound_allows(monkeypatch: pytest.
     assert by_hand.loop.state.ticket_types.rows[1].held == 51
     by_hand.settle()
     assert all(len(given) == 1 for given in answers)
+
+
+def test_a_read_says_the_position_it_shows_even_if_more_joins_its_batch() -> None:
+    by_hand = with_event(capacity=10)
+    positions: list[int] = []
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.loop.when_durable(positions.append)
+    by_hand.ask(Book("bob", 1, HOLD_MS))
+    by_hand.loop.when_durable(positions.append)
+    by_hand.settle()
+    assert positions == [2, 3]
+
+
+def test_a_fault_in_the_rules_ends_everything_before_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_hand = with_event()
+    faults: list[Exception] = []
+    by_hand.loop.on_fault = faults.append
+
+    def broken(*_: object) -> None:
+        raise AssertionError("sold twice")
+
+    monkeypatch.setattr(loop_module, "apply", broken)
+    with pytest.raises(AssertionError):
+        by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.turn()
+    assert [str(fault) for fault in faults] == ["sold twice"]
+    assert len(by_hand.appended) == 1, "nothing of it reached the log"
+    reply = by_hand.ask(Book("bob", 1, HOLD_MS))[0][0]
+    assert isinstance(reply, Refusal)
