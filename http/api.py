@@ -59,9 +59,15 @@ class Api:
         reply, replayed = await self.decided(command, key)
         return answer_of(reply, self.gateway, replayed=replayed)
 
-    async def read(self, call: Call, body: bytes, cache_control: str, *more: tuple[str, str]) -> Answer:
-        """The answer to a read, as soon as what it shows is durable."""
-        return read_answer(call, body, await self.shown(), cache_control, *more)
+    async def read(
+        self, call: Call, body: bytes, cache_control: str, *more: tuple[str, str], since: int | None = None
+    ) -> Answer:
+        """The answer to a read, as soon as what it shows is durable.
+
+        `since`: the position at its first look, where it had to wait between looks and so may lack what came later.
+        """
+        shown = await self.shown()
+        return read_answer(call, body, shown if since is None else min(since, shown), cache_control, *more)
 
     async def shown(self) -> int:
         """Waits until all that the state shows now is durable; the position it reflects."""

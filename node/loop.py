@@ -115,7 +115,6 @@ class CommandLoop:
         self._listeners: dict[type, list[Listener]] = {}
         self.on_handed_over: Callable[[], None] = lambda: None
         self.on_fault: Callable[[Exception], None] = lambda _error: None  # must end the process
-        self.overloads = 0
 
     def now_ms(self) -> int:
         """Never before the state's own time."""
@@ -146,7 +145,6 @@ class CommandLoop:
         if self._stopped or (
             batch is not None and (batch.size_bytes >= STAGED_BYTES_MAX or len(batch.replies) >= REPLIES_MAX)
         ):
-            self.overloads += 1
             detail = "The node is stopping." if self._stopped else "Too much is waiting for the disk."
             done(Refusal(self.durable.seq, Code.OVERLOADED, detail, {"retryAfterSeconds": 1}), False)  # noqa: FBT003
             return

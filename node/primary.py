@@ -6,8 +6,6 @@ Stop: stop listening, answer what was taken, write a last checkpoint, mark the j
 """
 
 import asyncio
-import heapq
-import itertools
 import logging
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -40,6 +38,7 @@ from .gateway import NodeGateway
 from .journal_view import JournalView
 from .loop import CommandLoop, Durable
 from .options import ServeOptions
+from .positions import Positions
 from .recovery import CHECKPOINT_FILE, Started
 from .tickets import TicketCodes, read_or_create_key
 
@@ -48,7 +47,6 @@ log = logging.getLogger("onsale")
 EPOCH = 1  # there is no failover yet, so nobody has led before
 TICKET_KEY_FILE = "ticket.key"
 ROWS_WORTH_ONE_AT_START = 20_000
-REACHING_MAX = 1_000  # reads that wait for a position
 EVENT_FACTS = (f.EventCreated, f.EventChanged, f.EventCancelled)
 
 
@@ -74,8 +72,7 @@ class Primary:
         self._loop = asyncio.get_running_loop()
         self._failed = failed
         self._authenticator = authenticator
-        self._reaching: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by seq
-        self._tickets = itertools.count()
+        self._positions = Positions(started.recovered.last_seq)
         self._runner: Any = None
         self.address = ""
         self.metrics = Metrics(self._reading)
@@ -143,7 +140,7 @@ class Primary:
             journal=JournalView(started.disk),
             tickets=self._ticket_codes(started),
             call_later=self._loop.call_later,
-            reach=self._reach,
+            reach=self._positions.wait_for,
             provider_name=provider_name,
             name=options.name,
             address=lambda: self.address,
@@ -228,28 +225,7 @@ class Primary:
         self._checkpointing.became_durable(seq, chain_hash)
         self.commands.became_durable(seq, chain_hash)
         self._search.update(seq, ())
-        while self._reaching and self._reaching[0][0] <= seq:
-            _, _, reached = heapq.heappop(self._reaching)
-            if not reached.done():
-                reached.set_result(None)
-
-    async def _reach(self, seq: int, timeout_seconds: float) -> bool:
-        """Wait for a position to become durable."""
-        if self.commands.durable.seq >= seq:
-            return True
-        if len(self._reaching) >= REACHING_MAX:
-            return False
-        reached: asyncio.Future[None] = self._loop.create_future()
-        heapq.heappush(self._reaching, (seq, next(self._tickets), reached))
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await reached
-        except TimeoutError:
-            # what nobody waits for any more must not stay: positions can be asked for that never come
-            self._reaching = [each for each in self._reaching if each[2] is not reached]
-            heapq.heapify(self._reaching)
-            return False
-        return True
+        self._positions.reached(seq)
 
     def _checkpointed(self, seq: int) -> None:
         self.metrics.checkpointed(self._checkpointing.done(seq))

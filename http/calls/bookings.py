@@ -89,13 +89,14 @@ async def get_booking(api: Api, call: Call, booking_id: str) -> Answer:
     number = _id(booking_id)
     await api.catch_up(call)
     gateway = api.gateway
+    since = gateway.state.seq
     booking = gateway.state.bookings.rows.get(number) or await _past(api, number)
     if booking is None:
         raise refused(Code.NO_SUCH_BOOKING, f"There is no booking {number}.")
     access.check_acts_for(principal, booking.user_id)
     refunds = await gateway.refunds_of(number) if booking.payment_id else []
     document = booking_with_refunds_document(booking, refunds, gateway, gateway.now_ms())
-    return await api.read(call, encode(document), PRIVATE)
+    return await api.read(call, encode(document), PRIVATE, since=since)
 
 
 async def give_up(api: Api, call: Call, booking_id: str) -> Answer:

@@ -46,10 +46,11 @@ async def list_bookings(api: Api, call: Call, user_id: str) -> Answer:
     limit, before_id = limit_of(parameters), cursor_before(parameters)
     await api.catch_up(call)
     gateway = api.gateway
+    since = gateway.state.seq
     found = await gateway.bookings_of(user_id, before_id, limit + 1)
     now_ms = gateway.now_ms()
     body = encode([booking_document(each, gateway, now_ms) for each in found[:limit]])
-    return await api.read(call, body, PRIVATE, *_next_page(call, parameters, found, limit))
+    return await api.read(call, body, PRIVATE, *_next_page(call, parameters, found, limit), since=since)
 
 
 async def list_notifications(api: Api, call: Call, user_id: str) -> Answer:
@@ -58,9 +59,10 @@ async def list_notifications(api: Api, call: Call, user_id: str) -> Answer:
     limit, before_id = limit_of(parameters), cursor_before(parameters)
     await api.catch_up(call)
     gateway = api.gateway
+    since = gateway.state.seq
     found = await gateway.notices_of(user_id, before_id, limit + 1)
     body = encode([notice_document(each, gateway.state) for each in found[:limit]])
-    return await api.read(call, body, PRIVATE, *_next_page(call, parameters, found, limit))
+    return await api.read(call, body, PRIVATE, *_next_page(call, parameters, found, limit), since=since)
 
 
 def _check_reads(api: Api, call: Call, user_id: str) -> None:

@@ -1,11 +1,13 @@
 """Money over the API: paying and refunding bookings, and every way to be refused."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from onsale.engine.commands import PaymentPendingOutcome
 from onsale.engine.replies import PaymentUnderway
+from onsale.http.call import Answer
 from onsale.tests.http.api_calls import Calls, Got, as_call, as_got, token_of
 
 HOLD_MS = 300_000
@@ -197,3 +199,20 @@ async def test_users_have_their_own_money_back_until_the_event_begins() -> None:
     assert (again.status, again.body) == (200, got.body), "the first answer is given again, whenever"
     organiser = await calls("POST", f"/booking/{second}/refund", token=token_of("organiser", "o"))
     assert organiser.status == 200
+
+
+@pytest.mark.parametrize("hot", [False, True])
+async def test_paying_for_a_past_booking_while_the_database_is_busy_can_be_tried_again(calls: Calls, hot: bool) -> None:
+    event_id = await small(calls)
+    booking_id = await calls.held(event_id)
+    calls.gateway.past[booking_id] = calls.gateway.state.bookings.rows.pop(booking_id)
+    calls.gateway.is_busy = True
+    body = {"userId": "ada", "eventId": event_id, "amount": "49.90", "bookingId": booking_id}
+    if hot:
+        answers: asyncio.Queue[Answer] = asyncio.Queue()
+        assert calls.hot(as_call("POST", "/pay", body), answers.put_nowait)
+        got = as_got(await answers.get())
+    else:
+        got = await calls("POST", "/pay", body)
+    assert (got.status, got.code) == (503, "overloaded")
+    assert got.headers["Retry-After"]

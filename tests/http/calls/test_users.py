@@ -1,5 +1,7 @@
 """Users over the API: what they told us, their bookings and their notifications."""
 
+from typing import Any
+
 import pytest
 
 from onsale.tests.http.api_calls import Calls
@@ -97,3 +99,21 @@ async def test_notifications_tell_in_sentences(calls: Calls) -> None:
 async def test_lists_refuse_by_parameter(calls: Calls, path: str, query: str, field: str) -> None:
     got = await calls("GET", f"{path}?{query}")
     assert (got.status, got.json()["field"]) == (400, field)
+
+
+async def test_a_list_says_the_position_of_its_first_look(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is decided while the database is asked is not in it; the journal read on from there must have it."""
+    event_id = await calls.event()
+    await calls.held(event_id, "ada")
+    before = calls.gateway.state.seq
+    bookings_of = calls.gateway.bookings_of
+
+    async def while_it_is_asked(*asked: Any) -> Any:
+        found = await bookings_of(*asked)
+        await calls.held(event_id, "ada")
+        return found
+
+    monkeypatch.setattr(calls.gateway, "bookings_of", while_it_is_asked)
+    got = await calls("GET", "/users/ada/bookings")
+    assert len(got.json()) == 1
+    assert got.seq == before
