@@ -25,8 +25,8 @@ help: ## what can be made
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ .venv/product
 
-run: .venv/product ## start the product with sample events on http://127.0.0.1:8080 (PORT=9000 moves it)
-	@exec $(BIN)/onsale serve --data $(DATA) --listen 127.0.0.1:$(PORT) --demo
+run: .venv/product ## start a small cluster with sample events on http://127.0.0.1:8080 (PORT=9000 moves it)
+	@exec $(BIN)/onsale local --data $(DATA) --port $(PORT)
 
 test: .venv/development ## run all tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import facts as f
-from .changes import booking, event, payment, refund, user
+from .changes import booking, cluster, event, payment, refund, user
 from .state import State
 
 
@@ -42,5 +42,10 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     f.RefundFailed: refund.refund_failed,
     f.UserSaved: user.user_saved,
     f.Keyed: user.keyed,
+    f.EpochBegun: cluster.epoch_begun,
+    f.MemberSaved: cluster.member_saved,
+    f.MemberRemoved: cluster.member_removed,
+    f.SyncStandbysSet: cluster.sync_standbys_set,
+    f.TicketKeySaved: cluster.ticket_key_saved,
 }
 assert set(_APPLIERS) == set(f.Fact.__args__), "every fact has its meaning here"

@@ -30,6 +30,7 @@ class Code(enum.StrEnum):
     RATE_LIMITED = "rate_limited"
     QUEUE_REQUIRED = "queue_required"
     CHALLENGE_REQUIRED = "challenge_required"
+    UNSAFE = "unsafe"  # an operator's order that could lose answers, or stop them
     NO_PRIMARY = "no_primary"
     NOT_DURABLE = "not_durable"
     REPLICA_BEHIND = "replica_behind"

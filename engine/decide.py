@@ -15,7 +15,7 @@ from .records import Payment, Refund
 from .replies import Done, Refusal, Reply
 from .replies import decode as decode_reply
 from .replies import encode as encode_reply
-from .rules import booking, chores, event, payment, refund, user
+from .rules import booking, chores, cluster, event, payment, refund, user
 from .rules.shared import overloaded
 from .state import State
 from .status import PAYMENT_ABANDONED, PAYMENT_STARTED, REFUND_PENDING_AT_PROVIDER
@@ -51,6 +51,11 @@ _RULES: dict[type, Callable[[State, int, Any], tuple[list[Fact], Reply]]] = {
     c.Sweep: chores.sweep,
     c.Promote: chores.promote,
     c.Refuse: _refuse,
+    c.BeginEpoch: cluster.begin_epoch,
+    c.SaveMember: cluster.save_member,
+    c.RemoveMember: cluster.remove_member,
+    c.SetSyncStandbys: cluster.set_sync_standbys,
+    c.SaveTicketKey: cluster.save_ticket_key,
 }
 
 

@@ -191,6 +191,38 @@ class Keyed(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=50):
     reply: bytes
 
 
+class EpochBegun(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=60):
+    """`leader`, a member's name, decides from here on. The first fact of the epoch's first batch."""
+
+    epoch: int
+    leader: str
+
+
+class MemberSaved(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=61):
+    name: str
+    node_id: bytes
+    voting: bool
+    replication: str
+    http: str
+
+
+class MemberRemoved(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=62):
+    name: str
+
+
+class SyncStandbysSet(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=63):
+    count: int
+
+
+class TicketKeySaved(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=64):
+    """A secret: whatever shows facts must leave it out."""
+
+    key: bytes
+
+    def __repr__(self) -> str:
+        return "TicketKeySaved(…)"
+
+
 Fact = (
     EventCreated
     | EventChanged
@@ -213,6 +245,11 @@ Fact = (
     | RefundFailed
     | UserSaved
     | Keyed
+    | EpochBegun
+    | MemberSaved
+    | MemberRemoved
+    | SyncStandbysSet
+    | TicketKeySaved
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -12,8 +12,9 @@ from itertools import pairwise
 
 import msgspec
 
+from .limits import EPOCHS_KEPT, MEMBERS_MAX, SYNC_STANDBYS_MAX, TICKET_KEY_BYTES
 from .records import Booking, TicketType
-from .state import Sale, State, deadline_of
+from .state import TICKET_KEY, Sale, State, deadline_of
 from .status import (
     CONFIRMED,
     COUNTS_AS_HELD,
@@ -63,6 +64,7 @@ def check(state: State) -> None:
     _check_deadlines(state)
     _check_money(state)
     _check_keys(state)
+    _check_cluster(state)
     for name, table in state.tables.items():
         _check_table(name, table)
 
@@ -235,6 +237,31 @@ def _check_keys(state: State) -> None:
     assert [key.digest for key in live] == list(state.keys.rows), "the order of the keys is not that of the table"
     times = [key.at_ms for key in state.key_order]
     assert times == sorted(times), "the keys are not in the order of their time"
+
+
+def _check_cluster(state: State) -> None:
+    epochs = list(state.epochs.rows.values())
+    assert [row.epoch for row in epochs] == list(state.epochs.rows), "an epoch stands under another's number"
+    assert len(epochs) <= EPOCHS_KEPT, f"{len(epochs)} epochs are kept"
+    for epoch, following in pairwise(epochs):
+        for name in ("epoch", "first_seq", "at_ms"):
+            first, second = getattr(epoch, name), getattr(following, name)
+            rises = first <= second if name == "at_ms" else first < second
+            assert rises, f"the {name} of epochs falls from {first} to {second}"
+    if epochs:
+        assert epochs[0].epoch > 0, "there is no epoch 0"
+        assert epochs[-1].first_seq <= state.seq, f"epoch {epochs[-1].epoch} is to begin yet"
+        assert (state.epoch, state.leader) == (epochs[-1].epoch, epochs[-1].leader), "the last epoch says who leads"
+    assert len(state.members) <= MEMBERS_MAX, f"there are {len(state.members)} members"
+    for name, member in state.members.rows.items():
+        assert member.name == name, f"member {name} stands under another's name"
+        assert 0 < member.since_seq <= state.seq, (
+            f"member {name} is so since seq {member.since_seq}, now is {state.seq}"
+        )
+    assert 0 <= state.sync_standbys <= SYNC_STANDBYS_MAX, f"{state.sync_standbys} standbys are waited for"
+    for name, secret in state.secrets.rows.items():
+        assert secret.name == name == TICKET_KEY, f"there is an unknown secret {name}"
+        assert len(secret.value) == TICKET_KEY_BYTES, "the ticket key is of another length"
 
 
 def _check_table(name: str, table: Table) -> None:  # type: ignore[type-arg]  # of any rows

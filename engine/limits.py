@@ -29,6 +29,11 @@ KEYS_MAX = 10_000_000
 PROMOTIONS_PER_STEP_MAX = 1_000  # the rest follow in the next steps; newcomers queue behind them meanwhile
 KEYS_FORGOTTEN_PER_STEP_MAX = 8
 
+MEMBERS_MAX = 1_000  # nodes of one cluster, read replicas among them
+SYNC_STANDBYS_MAX = 16
+EPOCHS_KEPT = 10_000  # what came before is in the journal alone
+TICKET_KEY_BYTES = 32
+
 assert QUANTITY_MAX <= CAPACITY_MAX
 assert MAX_PER_USER_DEFAULT <= QUANTITY_MAX
 assert HOLD_MS_DEFAULT <= PAYING_MS_MAX <= HOLD_MS_MAX
@@ -38,3 +43,5 @@ assert QUANTITY_MAX <= PROMOTIONS_PER_STEP_MAX, (
 )
 assert KEYS_FORGOTTEN_PER_STEP_MAX > 1, "keys must be forgotten faster than they are learned"
 assert QUANTITY_MAX * PRICE_MINOR_MAX < ID_MAX
+assert SYNC_STANDBYS_MAX < MEMBERS_MAX
+assert EPOCHS_KEPT > 0, "the last epoch says who leads"

@@ -137,3 +137,33 @@ class Notice(msgspec.Struct, array_like=True, gc=False):
     kind: str  # held, your_turn, about_to_lapse, lapsed, confirmed, refunded, cancelled
     event_id: int
     booking_id: int
+
+
+class Member(msgspec.Struct, array_like=True, gc=False):
+    """A node that takes part."""
+
+    name: str
+    node_id: bytes  # of its data folder: another one under the same name is another node
+    voting: bool
+    replication: str  # host:port, "" when it takes no followers
+    http: str  # url, "" when it serves none
+    since_seq: int  # where in the journal this node began to vote, or not to
+
+
+class Epoch(msgspec.Struct, array_like=True, gc=False):
+    """A time in which one node decided."""
+
+    epoch: int
+    first_seq: int
+    at_ms: int
+    leader: str  # a member's name
+
+
+class Secret(msgspec.Struct, array_like=True, gc=False):
+    """What every node must know and nobody else may see."""
+
+    name: str
+    value: bytes
+
+    def __repr__(self) -> str:
+        return f"Secret({self.name!r}, …)"

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from .changes.shared import track_promotable, track_sweep
-from .records import Booking, Event, Key, Payment, Refund, TicketType, User
+from .records import Booking, Epoch, Event, Key, Member, Payment, Refund, Secret, TicketType, User
 from .state import Sale, State, deadline_of, state_hash
 from .status import COUNTS_AS_SOLD, COUNTS_FOR_USER, EXPIRED, WAITING
 
@@ -26,11 +26,14 @@ def restore(
     payments: Iterable[Payment],
     refunds: Iterable[Refund],
     keys: Iterable[Key],
+    members: Iterable[Member],
+    epochs: Iterable[Epoch],
+    secrets: Iterable[Secret],
     *,
     expected_hash: str | None = None,
 ) -> State:
-    """The state that was stored. Rows come by ascending id, keys in the order in which they were first used; they are
-    taken over, not copied. `expected_hash`: the stored state's, None if it is not known.
+    """The state that was stored. Rows come by ascending key, `keys` in the order in which they were first used. They
+    are taken over, not copied. `expected_hash`: the stored state's, None if it is not known.
 
     Raises InconsistentRowsError when the rows contradict each other or add up to another hash.
     """
@@ -48,6 +51,7 @@ def restore(
             state.refunds.restore(refund.id, refund)
         for key in keys:
             state.keys.restore(key.digest, key)
+        _restore_cluster(state, members, epochs, secrets)
         # before anything is built on them: bytes that were changed could ask for a line of any length
         if expected_hash is not None and state_hash(state) != expected_hash:
             raise InconsistentRowsError("the rows do not add up to the hash that was stored with them")
@@ -55,6 +59,17 @@ def restore(
     except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, TypeError) as error:
         raise InconsistentRowsError(f"the rows contradict each other ({error!r})") from error
     return state
+
+
+def _restore_cluster(
+    state: State, members: Iterable[Member], epochs: Iterable[Epoch], secrets: Iterable[Secret]
+) -> None:
+    for member in members:
+        state.members.restore(member.name, member)
+    for epoch in epochs:
+        state.epochs.restore(epoch.epoch, epoch)
+    for secret in secrets:
+        state.secrets.restore(secret.name, secret)
 
 
 def _restore_events(state: State, events: Iterable[Event], ticket_types: Iterable[TicketType]) -> None:

@@ -10,9 +10,11 @@ from hashlib import blake2b
 from .deadlines import Deadlines
 from .limits import ENDED_KEPT_MS, WARN_BEFORE_MS_MAX
 from .line import Line
-from .records import Booking, Event, Key, Notice, Payment, Refund, TicketType, User
+from .records import Booking, Epoch, Event, Key, Member, Notice, Payment, Refund, Secret, TicketType, User
 from .status import BOOKING_NAMES, CANCELLED, EXPIRED, HELD, PAYING, REFUNDED, WAITLIST_STRICT
 from .table import Table
+
+TICKET_KEY = "ticket_key"  # the name of the secret
 
 
 class Claims:
@@ -109,9 +111,11 @@ class State:
         "bookings",
         "closings",
         "deadlines",
+        "epochs",
         "events",
         "key_order",
         "keys",
+        "members",
         "next_booking_id",
         "next_event_id",
         "next_notice_id",
@@ -123,9 +127,11 @@ class State:
         "promotable",
         "refunds",
         "sales",
+        "secrets",
         "seq",
         "status_counts",
         "sweeping",
+        "sync_standbys",
         "ticket_types",
         "users",
     )
@@ -139,6 +145,7 @@ class State:
         self.next_payment_id = 1
         self.next_refund_id = 1
         self.next_notice_id = 1
+        self.sync_standbys = 0  # that must have a write on disk before it is answered
         self.events: Table[int, Event] = Table("events")
         self.ticket_types: Table[int, TicketType] = Table("ticket_types")
         self.users: Table[str, User] = Table("users")
@@ -146,6 +153,9 @@ class State:
         self.payments: Table[int, Payment] = Table("payments")
         self.refunds: Table[int, Refund] = Table("refunds")
         self.keys: Table[bytes, Key] = Table("keys")
+        self.members: Table[str, Member] = Table("members")
+        self.epochs: Table[int, Epoch] = Table("epochs")  # in their order, the last EPOCHS_KEPT of them
+        self.secrets: Table[str, Secret] = Table("secrets")
         self.notices: list[Notice] = []  # made since the last checkpoint took them
         # derived
         self.sales: dict[int, Sale] = {}
@@ -167,7 +177,32 @@ class State:
             "payments": self.payments,
             "refunds": self.refunds,
             "keys": self.keys,
+            "members": self.members,
+            "epochs": self.epochs,
+            "secrets": self.secrets,
         }
+
+    @property
+    def epoch(self) -> int:
+        """The last one that began; 0: none was ever journaled."""
+        return next(reversed(self.epochs.rows), 0)
+
+    @property
+    def leader(self) -> str:
+        """The name of the member who leads since the last epoch began; "" when none was ever journaled."""
+        last = self.epochs.rows.get(self.epoch)
+        return "" if last is None else last.leader
+
+    @property
+    def voters(self) -> list[Member]:
+        """The members that count, the leader among them, by name."""
+        return sorted((each for each in self.members.rows.values() if each.voting), key=lambda each: each.name)
+
+    @property
+    def ticket_key(self) -> bytes:
+        """What signs ticket codes; b"" while none is saved."""
+        secret = self.secrets.rows.get(TICKET_KEY)
+        return b"" if secret is None else secret.value
 
     def counters(self) -> dict[str, int]:
         """The numbers that no table holds."""
@@ -180,6 +215,7 @@ class State:
             "next_payment_id": self.next_payment_id,
             "next_refund_id": self.next_refund_id,
             "next_notice_id": self.next_notice_id,
+            "sync_standbys": self.sync_standbys,
         }
 
 

@@ -18,7 +18,7 @@ from .access.auth import Authenticator
 from .caching import min_seq_of, read_answer
 from .call import Answer, Call
 from .gateway import Gateway
-from .problems import problem, refused, with_seq
+from .problems import not_durable, problem, refused, with_seq
 from .render.replies import answer_of
 
 MIN_SEQ_WAIT_SECONDS: Final = 1.0
@@ -71,14 +71,17 @@ class Api:
 
     async def shown(self) -> int:
         """Waits until all that the state shows now is durable; the position it reflects."""
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
-        def done(seq: int) -> None:
+        def done(seq: int | None) -> None:
             if not future.done():
                 future.set_result(seq)
 
         self.gateway.when_durable(done)
-        return await future
+        seq = await future
+        if seq is None:
+            raise not_durable()
+        return seq
 
     async def catch_up(self, call: Call) -> int:
         """Waits for the position that a read was sent with, which it returns (0: with none)."""

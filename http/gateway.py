@@ -14,20 +14,53 @@ from ..engine.records import Booking, Notice, Refund
 from ..engine.replies import Reply
 from ..engine.search import Hits, SearchRequest
 from ..engine.state import State
+from .call import Answer, Call
 
 
 class Member(msgspec.Struct, rename="camel"):
-    """One node of the cluster, as far as this one knows."""
+    """One node of the cluster, as far as the one that answers knows."""
 
     name: str
-    role: str  # primary, standby, replica
-    state: str  # serving, starting, stopping, failed
+    role: str  # one of ROLES
+    state: str  # one of STATES
     epoch: int
     received_seq: int
     applied_seq: int
     durable_seq: int
     lag_ms: int
-    address: str
+    address: str  # of its HTTP API
+    replication: str = ""  # where other nodes reach it
+    sync: bool = False  # a standby in step with the primary: answers may rest on what it has
+    age_ms: int = 0  # how old this news is
+
+
+class ClusterView(msgspec.Struct):
+    """The cluster as one node knows it."""
+
+    name: str  # of that node
+    role: str
+    epoch: int
+    durable_seq: int
+    sync_standbys: int  # how many standbys answers to writes wait for
+    primary: str  # its name; empty while none is known
+    members: list[Member]
+    problems: list[str]  # what the node itself has to report, in sentences
+
+
+class ClusterChange(msgspec.Struct):
+    """What became of an operator's order, in sentences: what was seen, what was done, or why not and what to do."""
+
+    done: bool  # or, where only that was asked, it can be done
+    sentences: list[str]
+    epoch: int
+    primary: str  # who leads then, as far as is known
+    fenced: bool = False  # another node took the lead in a higher epoch meanwhile
+
+
+ROLES = ("primary", "standby", "replica", "candidate")  # a candidate has led, or asks to
+STATES = (
+    "serving", "following", "catching_up", "searching", "starting", "stopping", "handing_over", "unreachable", "failed",
+)  # fmt: skip
 
 
 class UnavailableError(Exception):
@@ -58,7 +91,15 @@ class Gateway(Protocol):
 
     @property
     def role(self) -> str:
-        """primary, standby or replica."""
+        """One of ROLES."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether writes are decided here now; else they are forwarded."""
+
+    @property
+    def primary_address(self) -> str:
+        """The URL at which the primary serves HTTP, as far as is known; else empty."""
 
     @property
     def ready(self) -> bool: ...
@@ -78,8 +119,9 @@ class Gateway(Protocol):
     def submit_hot(self, command: Command, key: Idempotency | None, done: Callable[[Reply, bool], None]) -> None:
         """As `submit`, for commands that ask nothing of a payment provider: bookings."""
 
-    def when_durable(self, done: Callable[[int], None]) -> None:
-        """Call `done(seq)`, now or later, when all that `state` shows at this moment is durable.
+    def when_durable(self, done: Callable[[int | None], None]) -> None:
+        """Call `done(seq)`, now or later, when all that `state` shows at this moment is durable; `done(None)` when that
+        can't be waited for any more.
 
         A read renders its answer first and sends it then; `seq` is the position it reflects.
         """
@@ -113,4 +155,26 @@ class Gateway(Protocol):
     def ticket_codes(self, booking_id: int, quantity: int) -> list[str]:
         """The codes of a booking's tickets: always the same for the same booking."""
 
-    def members(self) -> list[Member]: ...
+    async def forward(self, call: Call) -> Answer | None:
+        """The primary's answer to a write; None: this node leads now, decide it here.
+
+        Raises RefusedError when no primary is found in time, or it could not be asked.
+        """
+
+    def cluster(self) -> ClusterView: ...
+
+    # Orders of operators. With `dry_run` nothing is done: what would be done, or why not.
+
+    async def failover(
+        self, to: str | None, *, accept_data_loss: bool, sync_standbys: int | None, dry_run: bool
+    ) -> ClusterChange:
+        """Let another node lead, the primary being gone. To be asked of any node."""
+
+    async def switchover(self, to: str | None, *, dry_run: bool) -> ClusterChange:
+        """Let another node lead; this one, which leads, hands over."""
+
+    async def set_sync_standbys(self, count: int) -> ClusterChange:
+        """How many standbys answers to writes wait for. Asked of the node that leads."""
+
+    async def remove_member(self, name: str) -> ClusterChange:
+        """Forget a member. Asked of the node that leads."""

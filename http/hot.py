@@ -32,13 +32,13 @@ def make_hot(api: Api) -> Callable[[Call, Reply], bool]:
     def hot(call: Call, reply: Reply) -> bool:
         path = call.path
         if call.method == "POST":
-            if path not in posted:
+            if path not in posted or not api.gateway.leads:  # to be forwarded
                 return False
             run, count = posted[path]
             ids: tuple[str, ...] = ()
         elif call.method == "GET" and path.endswith(_AFTER_ID) and path.startswith(_BEFORE_ID):
             ids = (path[len(_BEFORE_ID) : -len(_AFTER_ID)],)
-            if not ids[0].isdigit() or MIN_SEQ_HEADER in call.headers:
+            if not ids[0].isdigit() or MIN_SEQ_HEADER in call.headers or not api.gateway.ready:
                 return False
             run, count = get_availability, count_availability
         else:

@@ -30,13 +30,14 @@ from ..engine.codes import Code
 from ..engine.commands import Command
 from ..engine.replies import InLine, PaymentUnderway, Refusal, Reply
 from ..engine.status import BOOKING_NAMES
+from .gateway import ROLES
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
 ROUTES_MAX: Final = 100  # further ones are counted as OTHER
 OTHER: Final = "other"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-ROLES: Final = ("primary", "standby", "replica")
+MEMBERS_SHOWN_MAX: Final = 100  # with time series of their own; of further ones the worst is shown as OTHER
 
 REQUEST_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 COMMIT_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -44,10 +45,19 @@ BATCH_FACTS: Final = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_00
 CHECKPOINT_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
+class MemberReading(msgspec.Struct, frozen=True):
+    """What is known of another member."""
+
+    name: str
+    role: str  # one of ROLES
+    lag_ms: int
+    lag_facts: int  # behind what is durable
+
+
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What the node says of itself when it is scraped."""
 
-    role: str  # primary, standby, replica
+    role: str  # one of ROLES
     epoch: int
     seq: int  # of the last fact applied
     durable_seq: int
@@ -56,6 +66,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int  # bookings in line
     held: int  # tickets
     events: int
+    sync_standbys: int = 0  # how many standbys answers wait for
+    sync_standbys_met: int = 0  # how many there are in step
+    lag_ms: int = 0  # how old what this node shows may be
+    members: Sequence[MemberReading] = ()
 
 
 class Histogram:
@@ -117,6 +131,7 @@ class Metrics:
         self._batch_facts = Histogram(BATCH_FACTS)
         self._journal_bytes = 0
         self._checkpoint_seconds = Histogram(CHECKPOINT_SECONDS)
+        self._apply_seconds = Histogram(COMMIT_SECONDS)
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(_Families(self._families))
         ProcessCollector(registry=self.registry)
@@ -141,10 +156,15 @@ class Metrics:
             self._commands[key] = 1
 
     def committed(self, facts: int, size_bytes: int, seconds: float) -> None:
-        """One batch was made durable; `seconds` is what writing and syncing it took."""
+        """One batch was made durable, here and where answers wait for it; `seconds` is what that took."""
         self._commit_seconds.observe(seconds)
         self._batch_facts.observe(facts)
         self._journal_bytes += size_bytes
+
+    def applied(self, facts: int, seconds: float) -> None:
+        """A follower has applied a batch, `seconds` after the primary decided the first of it."""
+        self._apply_seconds.observe(seconds)
+        self._batch_facts.observe(facts)
 
     def checkpointed(self, seconds: float) -> None:
         """One checkpoint was written."""
@@ -163,15 +183,26 @@ class Metrics:
             commands.add_metric((_snake(kind.__name__), _outcome(outcome)), count)
         yield commands
         for name, text, histogram in (
-            ("onsale_commit_seconds", "Time to write and sync a batch.", self._commit_seconds),
+            (
+                "onsale_commit_seconds",
+                "Time until a batch is durable: written and synced here, and on the standbys that answers wait for.",
+                self._commit_seconds,
+            ),
             ("onsale_batch_facts", "Facts made durable together.", self._batch_facts),
             ("onsale_checkpoint_seconds", "Time to write a checkpoint.", self._checkpoint_seconds),
+            (
+                "onsale_apply_seconds",
+                "On a node that follows: from the primary's decision until it shows here, by the two nodes' clocks.",
+                self._apply_seconds,
+            ),
         ):
             family = HistogramMetricFamily(name, text)
             histogram.add_to(family)
             yield family
         yield CounterMetricFamily("onsale_journal_bytes", "Bytes appended to the journal.", self._journal_bytes)
-        yield from _gauges(self._read())
+        reading = self._read()
+        yield from _gauges(reading)
+        yield from _of_members(reading)
 
     def _http_families(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
@@ -223,6 +254,9 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         ("onsale_waiting", "Bookings that stand in line.", reading.waiting),
         ("onsale_held", "Tickets on hold.", reading.held),
         ("onsale_events", "Events.", reading.events),
+        ("onsale_sync_standbys", "Standbys that answers to writes wait for.", reading.sync_standbys),
+        ("onsale_sync_standbys_met", "Standbys in step, that answers can rest on.", reading.sync_standbys_met),
+        ("onsale_lag_seconds", "How old what this node shows may be.", reading.lag_ms / 1000),
     ):
         yield GaugeMetricFamily(name, text, value)
     bookings = GaugeMetricFamily("onsale_bookings", "Bookings in memory, by status.", labels=("status",))
@@ -233,3 +267,23 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     for role in ROLES:
         roles.add_metric((role,), float(role == reading.role))
     yield roles
+
+
+def _of_members(reading: Reading) -> Iterator[Metric]:
+    """Members come and go by orders of operators, but their names are not ours: so many and no more."""
+    members = sorted(reading.members, key=lambda each: each.name)
+    shown, rest = members[:MEMBERS_SHOWN_MAX], members[MEMBERS_SHOWN_MAX:]
+    seconds = GaugeMetricFamily(
+        "onsale_member_lag_seconds", "How far a member is behind the primary, in time.", labels=("member", "role")
+    )
+    facts = GaugeMetricFamily(
+        "onsale_member_lag_facts", "How far a member is behind the primary, in facts.", labels=("member", "role")
+    )
+    for each in shown:
+        seconds.add_metric((each.name, each.role), each.lag_ms / 1000)
+        facts.add_metric((each.name, each.role), each.lag_facts)
+    if rest:
+        seconds.add_metric((OTHER, OTHER), max(each.lag_ms for each in rest) / 1000)
+        facts.add_metric((OTHER, OTHER), max(each.lag_facts for each in rest))
+    yield seconds
+    yield facts

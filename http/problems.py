@@ -30,6 +30,7 @@ STATUS: dict[Code, tuple[int, str]] = {
     Code.AMBIGUOUS_BOOKING: (409, "Several bookings could be meant"),
     Code.WRONG_STATUS: (409, "Not possible in this status"),
     Code.ALREADY_REDEEMED: (409, "The ticket was used before"),
+    Code.UNSAFE: (409, "Refused as unsafe"),
     Code.HOLD_EXPIRED: (410, "The hold has lapsed"),
     Code.TOO_LARGE: (413, "Too large"),
     Code.LIMIT_PER_USER: (422, "The limit per user is reached"),
@@ -61,6 +62,11 @@ class RefusedError(Exception):
 def refused(code: Code, detail: str, **extra: Any) -> RefusedError:
     """To be raised; `extra` are fields that help the caller act, by their public names."""
     return RefusedError(problem(code, detail, extra=extra))
+
+
+def not_durable() -> RefusedError:
+    """A read would show what may not last, and it can't be waited for."""
+    return refused(Code.NOT_DURABLE, "What this shows is not on enough nodes yet; ask again in a moment.")
 
 
 def problem(code: Code, detail: str, *, seq: int | None = None, extra: dict[str, Any] | None = None) -> Answer:

@@ -1,7 +1,8 @@
 """Which call answers which method and path; and the plain way in, for whoever has a `Call` and wants an `Answer`.
 
 Owns the table of routes and `handle`. Promises an answer for every call whatever is in it: what the API refuses comes
-out as its problem, what nobody thought of as `internal`. Knows no aiohttp, sockets or streams.
+out as its problem, what nobody thought of as `internal`; and that a write which this node is not to decide is answered
+by the one that is, as that one answers it. Knows no aiohttp, sockets or streams.
 """
 
 import asyncio
@@ -10,11 +11,13 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Final, NamedTuple
 
+from multidict import istr
+
 from ..engine.codes import Code
 from .api import Api
 from .caching import PRIVATE
 from .call import Answer, Call
-from .calls import bookings, events, operations, users
+from .calls import bookings, cluster, events, operations, users
 from .gateway import UnavailableError
 from .kept_refusals import kept_refusal
 from .problems import RefusedError, problem, refused
@@ -74,7 +77,11 @@ ROUTES: Final = (
     Route("GET", "/readyz", operations.get_readiness),
     Route("GET", "/primary", operations.get_primary),
     Route("GET", "/replica", operations.get_replica),
-    Route("GET", "/cluster", operations.get_cluster),
+    Route("GET", "/cluster", cluster.get_cluster),
+    Route("POST", "/cluster/failover", cluster.post_failover),
+    Route("POST", "/cluster/switchover", cluster.post_switchover),
+    Route("POST", "/cluster/sync-standbys", cluster.post_sync_standbys),
+    Route("DELETE", "/cluster/members/{name}", cluster.delete_member),
     Route("GET", "/metrics", operations.get_metrics),
     Route("GET", "/openapi.json", operations.get_openapi),
     Route("GET", "/docs", operations.get_docs),
@@ -101,6 +108,15 @@ def _by_segments() -> dict[int, dict[tuple[str | None, ...], _Resource]]:
 _TABLE: Final = _by_segments()
 _METHODS: Final = frozenset(route.method for route in ROUTES) | {"HEAD", "OPTIONS"}
 _OTHER: Final = "other"  # in metrics, what has no route
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_WITHOUT_COPY: Final = frozenset(  # answered by a node that has no state yet
+    {
+        "/healthz", "/readyz", "/primary", "/replica", "/cluster", "/metrics", "/openapi.json", "/docs", "/docs/errors",
+    }
+)  # fmt: skip
+_OF_THE_NODE: Final = "/cluster/"  # orders to the node that is asked
+_ECHO_CHARACTERS_MAX: Final = 100
+FORWARDED_HEADER: Final = istr("Onsale-Forwarded-By")
 
 
 async def handle(api: Api, call: Call) -> Answer:
@@ -113,11 +129,17 @@ async def handle(api: Api, call: Call) -> Answer:
         handler = resource.handlers.get("GET" if call.method == "HEAD" else call.method)
         if handler is None:
             answer = _without_handler(call.method, resource)
+        elif (forwarded := await _forwarded(api, call)) is not None:
+            api.count(call.method, path, forwarded.status, perf_counter() - began)
+            return forwarded
+        elif not api.gateway.ready and path not in _WITHOUT_COPY and not path.startswith(_OF_THE_NODE):
+            code = Code.NO_PRIMARY if call.method in _WRITES else Code.REPLICA_BEHIND
+            answer = problem(code, "This node is starting or stopping; ask another, or again in a moment.")
         else:
             made = handler(api, call, *ids)
             answer = await made if inspect.isawaitable(made) else made
     except RefusedError as refusal:
-        kept = kept_refusal(api.authenticator, call, refusal)
+        kept = kept_refusal(api.authenticator, call, refusal) if _is_decided_here(api, call) else None
         answer = refusal.answer if kept is None else await api.write(*kept)
     except UnavailableError as fault:
         answer = problem(Code.OVERLOADED, str(fault))
@@ -127,6 +149,20 @@ async def handle(api: Api, call: Call) -> Answer:
     method = call.method if call.method in _METHODS else _OTHER
     api.count(method, path, answer.status, perf_counter() - began)
     return answer
+
+
+async def _forwarded(api: Api, call: Call) -> Answer | None:
+    """The primary's own answer to a write, byte for byte; None where this node is to answer. Raises RefusedError."""
+    if api.gateway.leads or call.method not in _WRITES or call.path.startswith(_OF_THE_NODE):
+        return None
+    if FORWARDED_HEADER in call.headers:  # whoever forwarded it looks for the primary; two nodes must not play ball
+        sender = call.headers[FORWARDED_HEADER][:_ECHO_CHARACTERS_MAX]
+        raise refused(Code.NO_PRIMARY, f"This node is not the primary, though {sender} took it for that.")
+    return await api.gateway.forward(call)
+
+
+def _is_decided_here(api: Api, call: Call) -> bool:
+    return api.gateway.leads and not call.path.startswith(_OF_THE_NODE)
 
 
 def _find(path: str) -> tuple[_Resource, list[str]]:

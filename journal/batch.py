@@ -20,6 +20,8 @@ bytes between. Never looks into the payload.
 All integers are little-endian and unsigned. The first 68 bytes keep their meaning in every later format. A batch with
 no facts is a *mark*: it says that everything before it is durable, takes no seq and is no link of the chain, so that
 each node may write its own.
+
+A batch with facts is sealed once, by the node that leads, and is the same bytes on the wire and in every journal.
 """
 
 import struct
@@ -54,6 +56,14 @@ class Position(msgspec.Struct, frozen=True, gc=False):
     hash: bytes
     epoch: int
     at_ms: int
+
+
+class EpochStart(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Where an epoch begins in a journal: `hash` is of its first batch, which begins with `first_seq`."""
+
+    epoch: int
+    first_seq: int
+    hash: bytes
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -103,6 +113,15 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
         return OVERHEAD_BYTES + len(self.payload)
 
 
+class Sealed(msgspec.Struct, frozen=True, gc=False):
+    """A batch of facts, encoded: `data` begins with `first_seq` and leads to `position`."""
+
+    position: Position
+    first_seq: int
+    count: int
+    data: bytes
+
+
 class BadBatch(Exception):
     """These bytes are not an intact batch that belongs here; the message says why."""
 
@@ -131,12 +150,16 @@ def encode_batch(
         raise ValueError("a batch with facts has a payload, and a mark has none")
     if not (0 <= durable_seq < first_seq and first_seq + count <= SEQ_MAX and len(previous_hash) == HASH_BYTES):
         raise ValueError(f"no batch can begin with seq {first_seq} when {durable_seq} is durable")
-    fields = _FIELDS.pack(
-        MAGIC, FORMAT_VERSION, len(payload), count, epoch, first_seq, at_ms, durable_seq, previous_hash
-    )
-    covered = b"".join((fields, _CHECKSUM.pack(crc32(fields)), payload))
-    digest = blake2b(covered, digest_size=HASH_BYTES).digest()
-    return covered + digest, digest
+    header = _pack_header(len(payload), count, epoch, first_seq, at_ms, durable_seq, previous_hash)
+    hashing = blake2b(header, digest_size=HASH_BYTES)
+    hashing.update(payload)
+    digest = hashing.digest()
+    return b"".join((header, payload, digest)), digest
+
+
+def _pack_header(length: int, *fields: int | bytes) -> bytes:
+    packed = _FIELDS.pack(MAGIC, FORMAT_VERSION, length, *fields)
+    return packed + _CHECKSUM.pack(crc32(packed))
 
 
 def decode_batch(view: memoryview, start: int = 0) -> Batch:
@@ -177,14 +200,76 @@ def decode_header(view: memoryview, start: int = 0) -> Header | None:
     return Header(epoch, first_seq, count, at_ms, durable_seq, previous, length)
 
 
+def seal(before: Position, *, epoch: int, at_ms: int, count: int, payload: bytes) -> Sealed:
+    """The batch of `count` facts that follows on `before`, which will be durable before it is written.
+
+    Raises `ValueError` when it can't follow: no facts, time or epoch runs back, or a bound of the format is broken.
+    """
+    if count < 1 or epoch < before.epoch or at_ms < before.at_ms:
+        raise ValueError(
+            f"{count} facts of epoch {epoch} at {at_ms} ms can't follow: a batch has facts, and the last one was of "
+            f"epoch {before.epoch} and {before.at_ms} ms"
+        )
+    first_seq = before.seq + 1
+    data, digest = encode_batch(
+        epoch=epoch,
+        first_seq=first_seq,
+        count=count,
+        at_ms=at_ms,
+        durable_seq=before.seq,
+        previous_hash=before.hash,
+        payload=payload,
+    )
+    return Sealed(Position(before.seq + count, digest, epoch, at_ms), first_seq, count, data)
+
+
+def sealed_again(batch: Batch) -> Sealed:
+    """The very bytes that `batch`, which has facts, was decoded from."""
+    header = _pack_header(
+        len(batch.payload), batch.count, batch.epoch, batch.first_seq, batch.at_ms, batch.durable_seq,
+        batch.previous_hash,
+    )  # fmt: skip
+    return Sealed(position_behind(batch), batch.first_seq, batch.count, b"".join((header, batch.payload, batch.hash)))
+
+
+def unseal(data: bytes) -> tuple[Sealed, Batch]:
+    """`data`, which is one batch of facts and nothing else, verified. Raises `BadBatch`.
+
+    Whether it is the next link of a chain is the caller's to check.
+    """
+    batch = decode_batch(memoryview(data))
+    if batch.batch_bytes != len(data):
+        raise BadBatch(f"{len(data) - batch.batch_bytes} bytes follow on the batch")
+    if batch.is_mark:
+        raise BadBatch("there are no facts in it")
+    return Sealed(position_behind(batch), batch.first_seq, batch.count, data), batch
+
+
+def position_behind(batch: Batch) -> Position:
+    """Where the chain stands behind `batch`, which has facts."""
+    return Position(batch.last_seq, batch.hash, batch.epoch, batch.at_ms)
+
+
+def why_not_sealed_for(sealed: Sealed, position: Position) -> str:
+    """As `why_not_next`, of a batch that was verified or made here: its payload is not looked at."""
+    header = decode_header(memoryview(sealed.data))
+    if header is None:
+        return "there is no intact batch header in it"
+    return _why_not_next(header.first_seq, header.previous_hash, header.epoch, header.at_ms, position)
+
+
 def why_not_next(batch: Batch, position: Position) -> str:
     """Why `batch` can't follow on `position`; empty when it can."""
-    if batch.first_seq != position.seq + 1:
-        return f"seq {position.seq + 1} should come next, and here is seq {batch.first_seq}"
-    if batch.previous_hash != position.hash:
+    return _why_not_next(batch.first_seq, batch.previous_hash, batch.epoch, batch.at_ms, position)
+
+
+def _why_not_next(first_seq: int, previous_hash: bytes, epoch: int, at_ms: int, position: Position) -> str:
+    if first_seq != position.seq + 1:
+        return f"seq {position.seq + 1} should come next, and here is seq {first_seq}"
+    if previous_hash != position.hash:
         return "the hash chain is broken: this batch was written behind another one"
-    if batch.epoch < position.epoch:
-        return f"the epoch falls from {position.epoch} to {batch.epoch}"
-    if batch.at_ms < position.at_ms:
-        return f"time runs back from {position.at_ms} to {batch.at_ms} ms"
+    if epoch < position.epoch:
+        return f"the epoch falls from {position.epoch} to {epoch}"
+    if at_ms < position.at_ms:
+        return f"time runs back from {position.at_ms} to {at_ms} ms"
     return ""

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from ..engine.records import Booking, Event, Key, Notice, Payment, Refund, TicketType, User
+from ..engine.records import Booking, Epoch, Event, Key, Member, Notice, Payment, Refund, Secret, TicketType, User
 from ..engine.table import Changes
 from .checkpoint_database import (
     WAL_PAGES,
@@ -30,7 +30,16 @@ from .checkpoint_database import (
     write_position,
     writing,
 )
-from .checkpoint_schema import LIVE, NOTIFICATIONS, PARAMETERS_MAX, PAST, SCHEMA_VERSION, TableLayout, prepare
+from .checkpoint_schema import (
+    LIVE,
+    NEW_COUNTERS,
+    NOTIFICATIONS,
+    PARAMETERS_MAX,
+    PAST,
+    SCHEMA_VERSION,
+    TableLayout,
+    prepare,
+)
 from .errors import CheckpointFailed, JournalBusy, JournalClosed, JournalError
 
 __all__ = ["Checkpoint", "CheckpointWriter", "Loaded", "Position", "Restore", "load"]
@@ -202,6 +211,9 @@ class Restore(Protocol[S_co]):
         payments: Iterable[Payment],
         refunds: Iterable[Refund],
         keys: Iterable[Key],
+        members: Iterable[Member],
+        epochs: Iterable[Epoch],
+        secrets: Iterable[Secret],
         *,
         expected_hash: str | None,
     ) -> S_co: ...
@@ -227,7 +239,8 @@ class Loaded(msgspec.Struct, frozen=True):
             try:
                 # rows of an older version get defaults for what came since, and so add up to another hash
                 expected_hash = self.position.state_hash if current else None
-                return restore(self.position.counters, **tables, expected_hash=expected_hash)
+                counters = self.position.counters if current else NEW_COUNTERS | self.position.counters
+                return restore(counters, **tables, expected_hash=expected_hash)
             except ValueError as error:
                 raise corrupt(self.path, str(error)) from error
 

@@ -6,9 +6,10 @@ bytes are wrong" can't be mixed up. Never reads or writes a row of the state.
 Litestream may replicate the file: nothing here vacuums it, renames over it or checkpoints it by hand.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import msgspec
 from .checkpoint_schema import SCHEMA_VERSION, TABLE_NAMES
 from .errors import CheckpointFailed, CorruptCheckpoint, NewerCheckpoint
 
+MODE = 0o640  # as the journal's files: what is in them is not for everyone on this machine
 BUSY_SECONDS = 5.0
 CACHE_KIB = 32 * 1024
 WAL_PAGES = 1_000  # SQLite's own default for wal_autocheckpoint
@@ -43,6 +45,9 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_to_write(path: Path) -> sqlite3.Connection:
     """One thread at a time may use it, which need not be the one that opened it."""
+    if not path.exists():
+        with suppress(OSError):  # SQLite will tell what is wrong
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from ..engine.records import Booking, Event, Key, Notice, Payment, Refund, TicketType, User
+from ..engine.records import Booking, Epoch, Event, Key, Member, Notice, Payment, Refund, Secret, TicketType, User
 
-SCHEMA_VERSION = 1  # stored as PRAGMA user_version
+SCHEMA_VERSION = 2  # stored as PRAGMA user_version; 2: members, epochs, secrets, sync_standbys
+NEW_COUNTERS = {"sync_standbys": 0}  # what an older version did not count, as it would have been
 PARAMETERS_MAX = 900  # per statement; SQLite before 3.32 takes 999
 
 _SQL_TYPES: dict[type, str] = {
@@ -137,6 +138,9 @@ LIVE = {
     "refunds": TableLayout("refunds", Refund, indexes=("booking_id",)),
     # they are forgotten in the order in which they came, and on every node alike
     "keys": TableLayout("idempotency_keys", Key, ordered=True),
+    "members": TableLayout("members", Member),
+    "epochs": TableLayout("epochs", Epoch),
+    "secrets": TableLayout("secrets", Secret),
 }
 # what has left memory
 PAST = {

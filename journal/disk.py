@@ -7,6 +7,7 @@ published with `publish` is there whole or not at all. Never interprets a byte, 
 import errno
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -68,11 +69,19 @@ def write_fully(file: DiskFile, offset: int, data: bytes) -> None:
 
 
 def publish(disk: Disk, name: str, data: bytes) -> None:
-    """Make `name` appear with exactly `data`, durably: after a crash it is there whole or not at all."""
+    """Make `name` appear with exactly these bytes, durably: after a crash it is there whole or not at all."""
+    publish_parts(disk, name, (data,))
+
+
+def publish_parts(disk: Disk, name: str, parts: Iterable[bytes]) -> None:
+    """As `publish`, of more than need be in memory at once."""
     temporary = name + TEMPORARY_SUFFIX
     file = disk.create(temporary)
     try:
-        write_fully(file, 0, data)
+        offset = 0
+        for part in parts:
+            write_fully(file, offset, part)
+            offset += len(part)
         file.sync()
     finally:
         file.close()
@@ -143,7 +152,7 @@ class RealDisk:
         (self.root / name).unlink()
 
     def sync_folder(self) -> None:
-        _sync_folder(self.root)
+        sync_folder(self.root)
 
 
 class FolderLock:
@@ -203,10 +212,11 @@ def _make_folder(path: Path) -> None:
         return
     _make_folder(path.parent)
     path.mkdir(exist_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make creations, renames and removals in a folder durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -104,6 +104,10 @@ class CorruptCheckpoint(JournalError):
     """The database is malformed, or does not hold what was stored in it."""
 
 
+class BadSnapshot(JournalError):
+    """A checkpoint that came from another node is not what that node sent. Nothing of it is kept: fetch it again."""
+
+
 class NewerCheckpoint(JournalError):
     """A newer version of this program made the database."""
 

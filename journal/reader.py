@@ -2,11 +2,12 @@
 
 Owns the walk along the chain that recovery and every reader share. Promises that what it yields is intact and follows
 without a gap on what it yielded before. Never writes, and never yields past the position it was allowed to read up to,
-so it may run while the writer appends.
+so it may run while the writer appends, and while old segments are removed.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from .batch import (
     HASH_BYTES,
@@ -16,13 +17,16 @@ from .batch import (
     IncompleteBatch,
     MisplacedBatch,
     Position,
+    Sealed,
     decode_batch,
     decode_header,
+    position_behind,
+    sealed_again,
     why_not_next,
 )
 from .batch import HEADER_BYTES as BATCH_HEADER_BYTES
 from .disk import Disk
-from .errors import CorruptJournal, HistoryGone, NoJournal, failing_while
+from .errors import CorruptJournal, HistoryGone, JournalFailed, NoJournal, failing_while
 from .segments import HEADER_BYTES as SEGMENT_HEADER_BYTES
 from .segments import Segment, list_segments, read_header
 
@@ -68,7 +72,7 @@ def walk_batches(disk: Disk, name: str, offset: int, end: int, position: Positio
             raise BadPlace(offset, position.seq + 1, MisplacedBatch(wrong))
         yield offset, batch
         if batch.count:
-            position = Position(batch.first_seq + batch.count - 1, batch.hash, batch.epoch, batch.at_ms)
+            position = position_behind(batch)
         offset += batch.batch_bytes
 
 
@@ -77,6 +81,10 @@ class JournalReader:
 
     def __init__(self, disk: Disk, after_seq: int) -> None:
         """Raises `HistoryGone` when `after_seq + 1` was deleted, `NoJournal` when there is nothing at all."""
+        with _told_when_gone(disk, lambda: after_seq):
+            self._open(disk, after_seq)
+
+    def _open(self, disk: Disk, after_seq: int) -> None:
         segments = list_segments(disk)
         if not segments:
             raise NoJournal("There is no journal in this folder.")
@@ -91,18 +99,25 @@ class JournalReader:
         self._offset = SEGMENT_HEADER_BYTES
         self._skip(self._segment.size_bytes)
 
+    @property
+    def position(self) -> Position:
+        """Behind the last batch that was read; at first, behind the last one that ends at `after_seq` or before."""
+        return self._position
+
     def read(self, through_seq: int) -> Iterator[Batch]:
         """The batches not yet read, up to the one that holds `through_seq`, which must be durable. Marks are left out.
 
-        The first one may begin before the seq that was asked for. Raises `CorruptJournal`, `JournalFailed`.
+        The first one may begin before the seq that was asked for. Raises `HistoryGone`, `CorruptJournal`,
+        `JournalFailed`.
         """
-        while self._position.seq < through_seq:
-            following = self._following()  # looked up before the size: a segment with a successor grows no more
-            yield from self._read_segment(through_seq)
-            if self._position.seq < through_seq:
-                if following is None:
-                    return
-                self._enter(following)
+        with _told_when_gone(self._disk, lambda: self._position.seq):
+            while self._position.seq < through_seq:
+                following = self._following()  # looked up before the size: a segment with a successor grows no more
+                yield from self._read_segment(through_seq)
+                if self._position.seq < through_seq:
+                    if following is None:
+                        return
+                    self._enter(following)
 
     def _read_segment(self, through_seq: int) -> Iterator[Batch]:
         name = self._segment.name
@@ -110,10 +125,10 @@ class JournalReader:
             end = self._disk.size_bytes(name)
         try:
             for offset, batch in walk_batches(self._disk, name, self._offset, end, self._position):
-                self._offset = offset + batch.batch_bytes
                 if batch.is_mark:
-                    continue
-                self._position = Position(batch.last_seq, batch.hash, batch.epoch, batch.at_ms)
+                    continue  # not stepped over for good: a segment without facts may be replaced by one
+                self._offset = offset + batch.batch_bytes
+                self._position = position_behind(batch)
                 if batch.last_seq > self._after_seq:
                     yield batch
                 if batch.last_seq >= through_seq:
@@ -149,6 +164,53 @@ class JournalReader:
         if self._offset > SEGMENT_HEADER_BYTES:
             digest = read_bytes(self._disk, name, self._offset - HASH_BYTES, HASH_BYTES)
             self._position = Position(passed.last_seq, digest, passed.epoch, passed.at_ms)
+
+
+class SealedReader:
+    """As `JournalReader`, for sending: the batches as they are on disk, verified, their facts not looked at."""
+
+    def __init__(self, disk: Disk, after_seq: int) -> None:
+        """Raises `HistoryGone`, `NoJournal`."""
+        self._reader = JournalReader(disk, after_seq)
+
+    def read(self, through_seq: int, bytes_max: int) -> list[Sealed]:
+        """The next batches, up to the one that holds `through_seq`, which must be durable; none: there are no more.
+
+        The last one may go beyond `bytes_max`, so one batch is read however large it is. Raises `HistoryGone`,
+        `CorruptJournal`, `JournalFailed`.
+        """
+        found: list[Sealed] = []
+        size_bytes = 0
+        for batch in self._reader.read(through_seq):
+            found.append(sealed_again(batch))
+            size_bytes += batch.batch_bytes
+            if size_bytes >= bytes_max:
+                break
+        return found
+
+
+def position_at(disk: Disk, seq: int) -> Position | None:
+    """Where the chain stands behind `seq`, which must be durable; None where no batch ends there, or not any more.
+
+    The batch is found by the headers alone and is not verified again. Raises `NoJournal`, `JournalFailed`.
+    """
+    try:
+        position = JournalReader(disk, seq).position
+    except HistoryGone:
+        return None
+    return position if position.seq == seq else None
+
+
+@contextmanager
+def _told_when_gone(disk: Disk, after_seq: Callable[[], int]) -> Iterator[None]:
+    """A segment that was removed while it was read is no failure of the disk."""
+    try:
+        yield
+    except JournalFailed as failure:
+        segments = list_segments(disk) if isinstance(failure.cause, FileNotFoundError) else []
+        if segments and segments[0].first_seq > after_seq() + 1:
+            raise HistoryGone(after_seq(), segments[0].first_seq) from failure
+        raise
 
 
 def read_batches(disk: Disk, after_seq: int, *, through_seq: int = SEQ_MAX) -> Iterator[Batch]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from .batch import Position
+from .batch import EpochStart, Position, position_behind
 from .disk import Disk, write_fully
 from .errors import CorruptJournal, JournalError, NoJournal, failing_while
 from .reader import BadPlace, walk_batches
@@ -23,17 +23,25 @@ Progress = Callable[[int, int], None]
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """The journal as a start found it: `position` is where the next batch goes, `first_seq` the oldest fact kept.
+    """The journal as a start found it: `before` is where the chain stood before its oldest fact, `position` where the
+    next batch goes.
 
+    `epochs` are those that begin in it, in order: not the one of `before`, of which it may hold the rest.
     `marked` says that a mark is the last thing written, as a clean stop leaves it.
     """
 
     journal_id: bytes
-    first_seq: int
+    before: Position
     position: Position
+    epochs: tuple[EpochStart, ...]
     segments: tuple[Segment, ...]
     marked: bool
     dropped: TornTail | None
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest fact kept."""
+        return self.before.seq + 1
 
     @property
     def last_seq(self) -> int:
@@ -62,7 +70,7 @@ def create_journal(disk: Disk, journal_id: bytes, *, before: Position | None = N
     remove_leftovers(disk)
     start = before or Position(seq=0, hash=journal_id, epoch=0, at_ms=0)
     segment = create_segment(disk, SegmentHeader(journal_id, start))
-    return Recovered(journal_id, segment.first_seq, start, (segment,), marked=True, dropped=None)
+    return Recovered(journal_id, start, start, (), (segment,), marked=True, dropped=None)
 
 
 def recover(
@@ -93,9 +101,11 @@ def recover(
     if repair:
         if dropped is not None:
             dropped = cut(disk, dropped)
-        _settle(disk, segments[-1].name, scan.last_offset, scan.end)
+        _settle(disk, segments[-1].name, scan.settled, scan.end)
     kept = (*segments[:-1], Segment(segments[-1].name, segments[-1].first_seq, scan.end))
-    return Recovered(scan.journal_id, segments[0].first_seq, scan.position, kept, scan.marked, dropped)
+    return Recovered(
+        scan.journal_id, scan.before, scan.position, tuple(scan.epochs), kept, marked=scan.marked, dropped=dropped
+    )
 
 
 class _Scan:
@@ -116,9 +126,11 @@ class _Scan:
         self.known_hash = known_hash
         self.progress = progress
         self.journal_id = first.journal_id
-        self.position = first.before
+        self.before = self.position = first.before
+        self.epochs: list[EpochStart] = []
+        self.grouped = False  # the segment being scanned
         self.marked = True
-        self.last_offset = 0  # of the last intact record, be it the segment's own header
+        self.settled = 0  # what was written behind this offset may not be durable yet
         self.end = 0
         self.dropped: TornTail | None = None
 
@@ -132,7 +144,10 @@ class _Scan:
                 self._scan_segment(segment, bytes_before, bytes_total)
             except BadPlace as bad:
                 is_last = segment is self.segments[-1]
-                self.dropped = judge(self.disk, segment, bad, is_last=is_last, known_durable_seq=self.known_durable_seq)
+                self.dropped = judge(
+                    self.disk, segment, bad,
+                    is_last=is_last, grouped=self.grouped, known_durable_seq=self.known_durable_seq,
+                )  # fmt: skip
             bytes_before += segment.size_bytes
         if self.progress:
             self.progress(bytes_total, bytes_total)
@@ -150,7 +165,8 @@ class _Scan:
             raise CorruptJournal(segment.name, 0, seq, reason)
         if header.before != self.position:
             raise CorruptJournal(segment.name, 0, seq, "it does not follow on the segment before it")
-        self.last_offset, self.end = 0, SEGMENT_HEADER_BYTES
+        self.grouped = header.grouped
+        self.settled, self.end = 0, SEGMENT_HEADER_BYTES
 
     def _scan_segment(self, segment: Segment, bytes_before: int, bytes_total: int) -> None:
         report_at = PROGRESS_BYTES
@@ -158,10 +174,14 @@ class _Scan:
         for offset, batch in walk_batches(
             self.disk, segment.name, SEGMENT_HEADER_BYTES, segment.size_bytes, self.position
         ):
-            self.last_offset, self.end = offset, offset + batch.batch_bytes
+            self.end = offset + batch.batch_bytes
             self.marked = not batch.count
+            if self.marked or not self.grouped:
+                self.settled = offset
             if batch.count:
-                self.position = Position(batch.last_seq, batch.hash, batch.epoch, batch.at_ms)
+                if batch.epoch != self.position.epoch:
+                    self.epochs.append(EpochStart(batch.epoch, batch.first_seq, batch.hash))
+                self.position = position_behind(batch)
                 if batch.first_seq <= watched_seq <= batch.last_seq:
                     self._check_known(segment.name, offset, self.position)
             if self.progress and offset >= report_at:
@@ -185,8 +205,9 @@ class _Scan:
 def _settle(disk: Disk, name: str, offset: int, end: int) -> None:
     """Make what was read durable: it may have come from the page cache alone.
 
-    The last record is written over itself first. When its fsync failed, the kernel holds its bytes but takes them for
-    written, so an fsync alone would say yes and do nothing. Everything before it is durable by the writer's rule.
+    What was written last, a record or a group, is written over itself first. When its fsync failed, the kernel holds
+    its bytes but takes them for written, so an fsync alone would say yes and do nothing. Everything before it is
+    durable by the writer's rule.
     """
     with failing_while(f"syncing {name}"):
         file = disk.open(name)

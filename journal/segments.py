@@ -12,10 +12,17 @@ the folder), and only when everything before its first seq is durable; so no cra
         48      8  epoch |
         56      8  at_ms |
         64      4  CRC-32 of the 64 bytes above
+
+There are two kinds, told apart by the format version, for a batch says what was durable where it was sealed:
+
+1 *single*: batches of this node's own, each synced before the next is begun. Each one's header proves that all before
+  it is durable here.
+2 *grouped*: batches of another node, several to a sync. Only marks prove anything; each group begins with one.
 """
 
 import re
 import struct
+from contextlib import suppress
 from zlib import crc32
 
 import msgspec
@@ -25,7 +32,8 @@ from .disk import TEMPORARY_SUFFIX, Disk, publish
 from .errors import CorruptJournal, failing_while
 
 MAGIC = b"\xf5OSS\r\n"
-FORMAT_VERSION = 1
+SINGLE_FORMAT_VERSION = 1
+GROUPED_FORMAT_VERSION = 2
 CHECKED_BYTES = 64
 HEADER_BYTES = 68
 JOURNAL_ID_BYTES = 16
@@ -48,10 +56,11 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class SegmentHeader(msgspec.Struct, frozen=True):
-    """Which journal a segment belongs to, and what its first batch must follow on."""
+    """Which journal a segment belongs to, what its first batch must follow on, and of which kind it is."""
 
     journal_id: bytes
     before: Position
+    grouped: bool = False
 
 
 def segment_name(first_seq: int) -> str:
@@ -59,10 +68,17 @@ def segment_name(first_seq: int) -> str:
 
 
 def list_segments(disk: Disk) -> list[Segment]:
-    """All segments in the order of their seq. Other files in the folder are nobody's concern."""
+    """All segments in the order of their seq. Other files in the folder are nobody's concern.
+
+    It may be called while old segments are removed: those that go meanwhile are left out.
+    """
+    segments = []
     with failing_while("listing the journal's folder"):
-        matches = [match for name in disk.names() if (match := _NAME.fullmatch(name))]
-        return [Segment(match[0], int(match[1]), disk.size_bytes(match[0])) for match in matches]
+        for name in disk.names():
+            if match := _NAME.fullmatch(name):
+                with suppress(FileNotFoundError):
+                    segments.append(Segment(name, int(match[1]), disk.size_bytes(name)))
+    return segments
 
 
 def remove_leftovers(disk: Disk) -> None:
@@ -77,7 +93,8 @@ def encode_header(header: SegmentHeader) -> bytes:
     before = header.before
     if len(header.journal_id) != JOURNAL_ID_BYTES or len(before.hash) != HASH_BYTES:
         raise ValueError(f"a journal id has {JOURNAL_ID_BYTES} bytes and a hash {HASH_BYTES}")
-    fields = _FIELDS.pack(MAGIC, FORMAT_VERSION, header.journal_id, before.seq, before.hash, before.epoch, before.at_ms)
+    version = GROUPED_FORMAT_VERSION if header.grouped else SINGLE_FORMAT_VERSION
+    fields = _FIELDS.pack(MAGIC, version, header.journal_id, before.seq, before.hash, before.epoch, before.at_ms)
     return fields + crc32(fields).to_bytes(4, "little")
 
 
@@ -90,17 +107,20 @@ def read_header(disk: Disk, segment: Segment) -> SegmentHeader:
     magic, version, journal_id, seq, digest, epoch, at_ms, checksum = _HEADER.unpack(data)
     if magic != MAGIC or checksum != crc32(data[:CHECKED_BYTES]):
         raise CorruptJournal(segment.name, 0, segment.first_seq, "the segment's header is damaged")
-    if version != FORMAT_VERSION:
-        reason = f"it is of format {version}, and this program reads format {FORMAT_VERSION}"
+    if version not in (SINGLE_FORMAT_VERSION, GROUPED_FORMAT_VERSION):
+        reason = f"it is of format {version}, and this program reads formats up to {GROUPED_FORMAT_VERSION}"
         raise CorruptJournal(segment.name, 0, segment.first_seq, reason, "Start it with a newer version of onsale.")
     if seq + 1 != segment.first_seq:
         reason = f"the file holds the facts from seq {seq + 1} on, which is not what its name says"
         raise CorruptJournal(segment.name, 0, segment.first_seq, reason)
-    return SegmentHeader(journal_id, Position(seq, digest, epoch, at_ms))
+    return SegmentHeader(journal_id, Position(seq, digest, epoch, at_ms), version == GROUPED_FORMAT_VERSION)
 
 
 def create_segment(disk: Disk, header: SegmentHeader) -> Segment:
-    """Begin a segment behind `header.before`, durably. Raises `JournalFailed`."""
+    """Begin a segment behind `header.before`, durably. Raises `JournalFailed`.
+
+    One of that name, which must not hold a fact yet, is replaced.
+    """
     first_seq = header.before.seq + 1
     name = segment_name(first_seq)
     with failing_while(f"beginning {name}"):

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from . import bench_engine, bench_http, bench_journal, bench_memory, bench_recovery, bench_search_http
+from . import (
+    bench_engine,
+    bench_http,
+    bench_journal,
+    bench_memory,
+    bench_recovery,
+    bench_replication,
+    bench_search_http,
+)
 from .figures import Figure, show, write
 
 PARTS = {
@@ -16,6 +24,7 @@ PARTS = {
     "journal": bench_journal.run,
     "recovery": bench_recovery.run,
     "http": bench_http.run,
+    "replication": bench_replication.run,
     "search": bench_search_http.run,
 }
 RESULTS = Path("loadtest/results/bench.json")

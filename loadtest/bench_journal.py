@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from ..journal.batch import seal
 from ..journal.disk import RealDisk
 from ..journal.recovery import create_journal
 from ..journal.writer import JournalAppender
@@ -19,10 +20,10 @@ BATCHES = 400
 
 def appended_a_second(folder: Path, payload: bytes) -> float:
     disk = RealDisk(folder)
-    appender = JournalAppender(disk, create_journal(disk, b"benchmarkbenchma"), epoch=1)
+    appender = JournalAppender(disk, create_journal(disk, b"benchmarkbenchma"))
     began = time.perf_counter()
     for _ in range(BATCHES):
-        appender.append(1, 1, payload)
+        appender.append(seal(appender.position, epoch=1, at_ms=1, count=1, payload=payload))
     rate = BATCHES / (time.perf_counter() - began)
     appender.close()
     return rate

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..engine import facts as f
 from ..engine.apply import apply
 from ..engine.state import state_hash
+from ..journal.batch import seal
 from ..journal.checkpoint import Checkpoint, Position
 from ..journal.disk import RealDisk
 from ..journal.recovery import create_journal
@@ -29,10 +30,10 @@ def fill(data: Path, bookings: int) -> None:
     """A data folder with a journal and a checkpoint at its end."""
     (data / JOURNAL_FOLDER).mkdir(parents=True)
     disk = RealDisk(data / JOURNAL_FOLDER)
-    appender = JournalAppender(disk, create_journal(disk, JOURNAL_ID), epoch=1)
+    appender = JournalAppender(disk, create_journal(disk, JOURNAL_ID))
     state = hot_event(bookings)
     first = f.EventCreated(1, *_hot_event_details(bookings))
-    chain_hash = appender.append(NOW_MS, 1, f.encode([first]))
+    appender.append(seal(appender.position, epoch=1, at_ms=NOW_MS, count=1, payload=f.encode([first])))
     checkpoint = Checkpoint(data / CHECKPOINT_FILE)
     for start_at in range(0, bookings, BOOKINGS_PER_BATCH):
         at_ms = NOW_MS + start_at // BOOKINGS_PER_BATCH
@@ -43,11 +44,11 @@ def fill(data: Path, bookings: int) -> None:
             facts.append(f.PaymentSucceeded(number + 1, f"pi_test_{number + 1}"))
         for fact in facts:
             apply(state, at_ms, fact)
-        chain_hash = appender.append(at_ms, len(facts), f.encode(facts))
+        appender.append(seal(appender.position, epoch=1, at_ms=at_ms, count=len(facts), payload=f.encode(facts)))
         if start_at % (BOOKINGS_PER_BATCH * 500) == 0 or start_at + BOOKINGS_PER_BATCH >= bookings:
             position = Position(
-                epoch=1, seq=state.seq, at_ms=state.at_ms, chain_hash=chain_hash, state_hash=state_hash(state),
-                journal_id=JOURNAL_ID, counters=state.counters(),
+                epoch=1, seq=state.seq, at_ms=state.at_ms, chain_hash=appender.position.hash,
+                state_hash=state_hash(state), journal_id=JOURNAL_ID, counters=state.counters(),
             )  # fmt: skip
             checkpoint.write(
                 {name: table.take_changes() for name, table in state.tables.items()}, state.notices, position

@@ -27,6 +27,7 @@ SECONDS_BETWEEN_SLICES = 0.002
 class Taken(msgspec.Struct):
     """What one checkpoint writes."""
 
+    epoch: int
     seq: int
     at_ms: int
     counters: dict[str, int]
@@ -65,13 +66,17 @@ class Checkpointing:
         state: State,
         writer: Writer,
         *,
-        epoch: int,
+        epoch: Callable[[], int],
         journal_id: bytes,
         seq: int,
         call_later: Callable[[float, Callable[[], None]], object],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`epoch` gives that of the last batch applied."""
         self.seq = seq  # of the last checkpoint that is on disk
+        self.patience = 1.0  # how much more than usual it waits for
+        self.on_taken: Callable[[int], None] = lambda _seq: None
+        self.on_hashed: Callable[[int, str], None] = lambda _seq, _hash: None
         self._state = state
         self._writer = writer
         self._epoch = epoch
@@ -88,9 +93,19 @@ class Checkpointing:
         if self._taken is not None or self._writer.busy:
             return
         rows = len(self._state.bookings.changed) + len(self._state.keys.changed)
-        if rows >= ROWS_WORTH_A_CHECKPOINT or self._seconds() - self._last_taken >= SECONDS_BETWEEN_MAX:
+        waited = self._seconds() - self._last_taken
+        if rows >= ROWS_WORTH_A_CHECKPOINT * self.patience or waited >= SECONDS_BETWEEN_MAX * self.patience:
             self._take()
             self._call_later(SECONDS_BETWEEN_SLICES, self._go_on)
+
+    def take_here(self) -> bool:
+        """One of this very moment, a batch having just been applied; not if another is under way."""
+        self._recent.follow()
+        if self._taken is not None or self._writer.busy:
+            return False
+        self._take()
+        self._call_later(SECONDS_BETWEEN_SLICES, self._go_on)
+        return True
 
     def became_durable(self, seq: int, chain_hash: bytes) -> None:
         """The batch at whose end one was taken."""
@@ -112,9 +127,12 @@ class Checkpointing:
         self._recent.follow()
         self._last_taken = self._seconds()
         tables = {name: table.take() for name, table in state.tables.items()}
-        self._taken = Taken(state.seq, state.at_ms, state.counters(), tables, state.notices, self._recent)
+        self._taken = Taken(
+            self._epoch(), state.seq, state.at_ms, state.counters(), tables, state.notices, self._recent
+        )
         state.notices = []
         self._recent = Recent(state)
+        self.on_taken(state.seq)
         return self._taken
 
     def _go_on(self) -> None:
@@ -132,7 +150,7 @@ class Checkpointing:
             return
         taken.handed_over = True
         position = Position(
-            epoch=self._epoch,
+            epoch=taken.epoch,
             seq=taken.seq,
             at_ms=taken.at_ms,
             chain_hash=taken.chain_hash,
@@ -142,6 +160,7 @@ class Checkpointing:
         )
         self._handed_over_at = self._seconds()
         self._writer.hand_over(taken.tables, taken.notices, position)
+        self.on_hashed(taken.seq, position.state_hash)
 
     @property
     def under_way(self) -> bool:

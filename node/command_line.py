@@ -5,21 +5,21 @@ that `--help` and shell completion are quick. Every flag can be given as ONSALE_
 """
 
 import math
-import sys
 from pathlib import Path
 
 import click
 
+from .commands.backup import backup, restore
+from .commands.cluster import failover, members, status, switchover, sync_standbys
 from .commands.events import events
 from .commands.flags import SETTINGS, InOrder, examples, existing_data_flag, flag, format_flag
+from .commands.nodes import local, replica, serve, standby
 from .commands.output import Bars, CommandFailed, failures_told, note, print_json
 from .exit_codes import ExitCode
-from .options import ServeOptions, default_name, parse_address, parse_name
 
 EXIT_CODES = """\b
 Exit codes: 0 done, 1 error, 2 usage, 3 unreachable, 4 refused as unsafe,
 5 unhealthy, 6 corrupt, 7 fenced, 8 disk."""
-HOLD_SECONDS_MAX = 24 * 3600
 
 
 @click.group(cls=InOrder, context_settings=SETTINGS, epilog=EXIT_CODES)
@@ -33,105 +33,11 @@ def main() -> None:
     """
 
 
-# --- serve
+# --- nodes
 
 
-def _address(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
-    try:
-        return None if value is None else parse_address(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def _name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str:
-    try:
-        return default_name() if value is None else parse_name(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def _hold_ms(_context: click.Context, _parameter: click.Parameter, value: float) -> int:
-    if not (math.isfinite(value) and 0 < value <= HOLD_SECONDS_MAX):
-        raise click.BadParameter(f"write a number of seconds above 0, up to {HOLD_SECONDS_MAX} (a day).")
-    return max(round(value * 1000), 1)
-
-
-@main.command(
-    context_settings=SETTINGS,
-    epilog=examples(
-        "onsale serve --data ./data --demo",
-        "onsale serve --data /var/lib/onsale --listen 0.0.0.0:8080 --log-format json",
-        "ONSALE_DATA=./data ONSALE_LISTEN=[::1]:9000 onsale serve",
-    ),
-)
-@flag(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="Where everything is kept: journal, checkpoint, keys. Made when it is missing.",
-)
-@flag(
-    "--listen",
-    default="127.0.0.1:8080",
-    callback=_address,
-    metavar="HOST:PORT",
-    help="Where to serve HTTP; port 0 takes any free one.",
-)
-@flag(
-    "--replication", callback=_address, metavar="HOST:PORT", help="Where standbys would connect. Not in this version."
-)
-@flag("--name", callback=_name, metavar="N", help="What lists and logs call this node.  [default: the machine's name]")
-@flag(
-    "--sync-standbys",
-    type=click.IntRange(min=0),
-    default=0,
-    metavar="K",
-    help="How many standbys must have a fact before it is answered. Only 0 in this version.",
-)
-@flag(
-    "--hold-seconds",
-    "hold_ms",
-    type=float,
-    default=300.0,
-    callback=_hold_ms,
-    metavar="S",
-    help="How long tickets are held for a user who has not paid.",
-)
-@flag("--demo", is_flag=True, help="Fill an empty node with sample events.")
-@flag(
-    "--log-format",
-    type=click.Choice(["human", "json"]),
-    default="human",
-    help="How the log is written to standard error.",
-)
-def serve(
-    *,
-    data: Path,
-    listen: tuple[str, int],
-    replication: tuple[str, int] | None,
-    name: str,
-    sync_standbys: int,
-    hold_ms: int,
-    demo: bool,
-    log_format: str,
-) -> None:
-    """Run a primary: alone it is the whole product. Ctrl-C stops it cleanly.
-
-    An answer is given only when it is on disk, so whatever stops the node, a start with the same folder has all that
-    was answered. Without authentication it serves this machine alone; `onsale token` turns it on.
-    """
-    if replication is not None:
-        raise click.UsageError("This version has no standbys yet: leave out --replication (ONSALE_REPLICATION).")
-    if sync_standbys:
-        raise click.UsageError(
-            "This version has no standbys yet, so none can be waited for: leave out --sync-standbys "
-            "(ONSALE_SYNC_STANDBYS)."
-        )
-    from .serve import run
-
-    host, port = listen
-    sys.exit(run(ServeOptions(data, host, port, name, hold_ms, demo, log_format)))
+for _command in (serve, standby, replica, local):
+    main.add_command(_command)
 
 
 # --- offline
@@ -209,7 +115,12 @@ def inspect(*, data: Path, seq: int | None, booking: int | None, limit: int, fil
         raise CommandFailed(str(inspection.damage), ExitCode.CORRUPT)
 
 
+for _command in (status, switchover, failover, sync_standbys, members):
+    main.add_command(_command)
+
 main.add_command(events)
+main.add_command(backup)
+main.add_command(restore)
 
 
 # --- access

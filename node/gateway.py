@@ -3,7 +3,7 @@
 Owns who waits for a payment provider, and how memory and the checkpoint database are read as one.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -15,14 +15,23 @@ from ..engine.replies import PaymentUnderway, RefundReply, Refusal, Reply
 from ..engine.search import Hits, SearchRequest
 from ..engine.state import State
 from ..engine.status import PAYMENT_STARTED, REFUND_PENDING_AT_PROVIDER
-from ..http.gateway import GoneError, Member, UnavailableError
+from ..http.call import Answer, Call
+from ..http.gateway import ClusterChange, ClusterView, GoneError, UnavailableError
 from ..journal.archive import Archive
 from ..journal.errors import ArchiveBusy, CheckpointFailed, HistoryGone
 from ..replicas.search.index import SearchIndex, SearchUnavailable
+from .administration import Administration
 from .checkpointing import Checkpointing
+from .cluster_member import ClusterMember
+from .cluster_view import cluster_view, primary_address
+from .forwarding import Forwarder
 from .journal_view import JournalView
 from .loop import CommandLoop, Done
+from .member_report import lag_ms_of
+from .positions import Positions
 from .tickets import TicketCodes
+
+Submit = Callable[[Command, Idempotency | None, Done], None]
 
 PROVIDER_WAIT_SECONDS = 10.0
 RETRY_SECONDS = 0.2
@@ -55,7 +64,7 @@ class _Waiting(NamedTuple):
 class NodeGateway:
     def __init__(
         self,
-        loop: CommandLoop,
+        state: State,
         *,
         search: SearchIndex,
         archive: Archive,
@@ -63,50 +72,70 @@ class NodeGateway:
         journal: JournalView,
         tickets: TicketCodes,
         call_later: Callable[..., Any],
-        reach: Callable[[int, float], Awaitable[bool]],
+        positions: Positions,
         provider_name: str,
-        name: str,
-        address: Callable[[], str],
-        epoch: int,
+        hold_ms: int,
+        forwarder: Forwarder,
+        member: Callable[[], ClusterMember],
     ) -> None:
-        self.state: State = loop.state
-        self.hold_ms = loop.hold_ms
+        """`member`: this node's; made after this."""
+        self.state = state
+        self.hold_ms = hold_ms
         self.payment_provider = provider_name
         self.ready = False
-        self.submit_hot = loop.submit  # for commands that ask nothing of a provider; without a call in between
-        self._loop = loop
+        self.leads = False  # commands are decided here
+        self.submit_hot: Submit = _refuse  # while it leads: the loop's own, without a call in between
+        self._loop: CommandLoop | None = None
         self._search = search
         self._archive = archive
         self._checkpointing = checkpointing
         self._journal = journal
         self._tickets = tickets
         self._call_later = call_later
-        self._reach = reach
-        self._name = name
-        self._address = address
-        self._epoch = epoch
+        self._positions = positions
+        self._forwarder = forwarder
+        self._member = member
         # by payment or refund, who asked for it and waits for the provider's first word
         self._waiting: dict[tuple[str, int], dict[Done, _Waiting]] = {}
         # by payment or refund whose outcome is decided and not durable yet, the idempotency key it answers
         self._settling: dict[tuple[str, int], bytes | None] = {}
 
+    # --- roles
+
+    def lead(self, loop: CommandLoop) -> None:
+        """From now on this node decides."""
+        self._loop = loop
+        self.submit_hot = loop.submit
+        self.leads = True
+        self._forwarder.primary_changed()
+
+    def pause(self) -> None:
+        """Commands are for another node, or for this one a little later."""
+        self.leads = False
+        self.submit_hot = _refuse
+        self._forwarder.primary_changed()
+
+    async def forward(self, call: Call) -> Answer | None:
+        return await self._forwarder.forward(call, lambda: self.leads)
+
     def now_ms(self) -> int:
-        return self._loop.now_ms()
+        return self._loop.now_ms() if self._loop is not None and self.leads else self.state.at_ms
 
     @property
     def durable_seq(self) -> int:
-        return self._loop.durable.seq
+        loop = self._loop
+        return loop.durable.seq if loop is not None and self.leads else self._positions.seq
 
     @property
     def role(self) -> str:
-        return "primary"
+        return self._member().role
 
     @property
     def lag_ms(self) -> int:
-        return 0
+        return lag_ms_of(self._member())
 
     def submit(self, command: Command, key: Idempotency | None, done: Done) -> None:
-        self._loop.submit(command, key, lambda reply, replayed: self._answer(done, key, reply, replayed=replayed))
+        self.submit_hot(command, key, lambda reply, replayed: self._answer(done, key, reply, replayed=replayed))
 
     def _answer(self, done: Done, key: Idempotency | None, reply: Reply, *, replayed: bool) -> None:
         """Pass the reply on, or keep it until the provider has had its first word."""
@@ -158,7 +187,7 @@ class NodeGateway:
         asked = _subject(command)
         if asked is not None and asked not in self._settling:
             self._settling[asked] = self._key_of(asked)
-        self._loop.submit(command, None, lambda reply, _replayed: self._settled(command, reply))
+        self.submit_hot(command, None, lambda reply, _replayed: self._settled(command, reply))
 
     def _settled(self, command: Command, reply: Reply) -> None:
         if isinstance(reply, Refusal) and reply.code is Code.OVERLOADED:
@@ -172,11 +201,15 @@ class NodeGateway:
             first.timer.cancel()  # kept for its ten seconds, thousands of them are work for the garbage collector
             done(first.reply if isinstance(reply, NothingNew) else reply, first.replayed)
 
-    def when_durable(self, done: Callable[[int], None]) -> None:
-        self._loop.when_durable(done)
+    def when_durable(self, done: Callable[[int | None], None]) -> None:
+        loop = self._loop
+        if loop is None or self._member().leading is None:
+            done(self.state.seq)  # only what is committed is in the state
+        else:
+            loop.when_durable(done)
 
     async def reach(self, seq: int, timeout_seconds: float) -> bool:
-        return await self._reach(seq, timeout_seconds)
+        return await self._positions.wait_for(seq, timeout_seconds)
 
     async def search(self, request: SearchRequest, min_seq: int) -> Hits:
         with _unavailable():
@@ -227,18 +260,33 @@ class NodeGateway:
     def ticket_codes(self, booking_id: int, quantity: int) -> list[str]:
         return self._tickets.of(booking_id, quantity)
 
-    def members(self) -> list[Member]:
-        seq = self.durable_seq
-        return [
-            Member(
-                name=self._name,
-                role="primary",
-                state="serving" if self.ready else "starting",
-                epoch=self._epoch,
-                received_seq=self.state.seq,
-                applied_seq=self.state.seq,
-                durable_seq=seq,
-                lag_ms=0,
-                address=self._address(),
-            )
-        ]
+    # --- the cluster
+
+    @property
+    def primary_address(self) -> str:
+        return primary_address(self._member())
+
+    def cluster(self) -> ClusterView:
+        return cluster_view(self._member())
+
+    async def failover(
+        self, to: str | None, *, accept_data_loss: bool, sync_standbys: int | None, dry_run: bool
+    ) -> ClusterChange:
+        return await Administration(self._member()).failover(
+            to, accept_data_loss=accept_data_loss, sync_standbys=sync_standbys, dry_run=dry_run
+        )
+
+    async def switchover(self, to: str | None, *, dry_run: bool) -> ClusterChange:
+        return await Administration(self._member()).switchover(to, dry_run=dry_run)
+
+    async def set_sync_standbys(self, count: int) -> ClusterChange:
+        return await Administration(self._member()).set_sync_standbys(count)
+
+    async def remove_member(self, name: str) -> ClusterChange:
+        return await Administration(self._member()).remove_member(name)
+
+
+def _refuse(_command: Command, _key: Idempotency | None, done: Done) -> None:
+    """While this node does not lead; whoever asks forwards such calls."""
+    detail = "This node does not lead, and knows of nobody who does; ask again in a moment."
+    done(Refusal(0, Code.NO_PRIMARY, detail, {"retryAfterSeconds": 1}), False)  # noqa: FBT003

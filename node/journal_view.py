@@ -1,6 +1,7 @@
 """The committed facts as JSON, for operators and for programs that follow the journal.
 
 Owns how a fact looks from outside: its type in snake_case, its fields in camelCase, times as RFC 3339, bytes as hex.
+That a secret was saved is shown, the secret never.
 Reads the segments on a thread, never past what is durable.
 """
 
@@ -53,7 +54,7 @@ def _public(name: str, value: Any) -> Any:
 
 def view(seq: int, at_ms: int, epoch: int, fact: f.Fact) -> dict[str, Any]:
     shown = {"seq": seq, "at": format_ms(at_ms), "epoch": epoch, "type": type_name(type(fact))}
-    fields: dict[str, Any] = _plain(fact)
+    fields: dict[str, Any] = {} if isinstance(fact, f.TicketKeySaved) else _plain(fact)  # that key is a secret
     if isinstance(fact, f.Keyed):
         reply = decode_reply(fact.reply)
         fields["reply"] = {"type": type_name(type(reply))} | _plain(reply)

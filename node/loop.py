@@ -1,4 +1,4 @@
-"""The command loop: takes commands one at a time, in the order they come, and answers when the disk has them.
+"""The command loop: takes commands one at a time, in the order they come, and answers when they are safe.
 
 Owns the state, the batch being gathered and the one being synced. Promises that a reply is given only when every fact
 it rests on is durable, and that facts reach listeners in order, durable. Nothing awaits in here; it must never do I/O.
@@ -32,7 +32,7 @@ CHORES_PER_SLICE = 128
 TICK_SECONDS = 0.025
 
 Done = Callable[[Reply, bool], None]
-DurableDone = Callable[[int], None]
+DurableDone = Callable[[int | None], None]
 Listener = Callable[[int, int, f.Fact], None]
 
 
@@ -112,6 +112,7 @@ class CommandLoop:
         self._flush_scheduled = False
         self._more_due = False
         self._stopped = False
+        self._not_now: tuple[Code, str] | None = None  # why no command is taken
         self._listeners: dict[type, list[Listener]] = {}
         self.on_handed_over: Callable[[], None] = lambda: None
         self.on_fault: Callable[[Exception], None] = lambda _error: None  # must end the process
@@ -119,6 +120,11 @@ class CommandLoop:
     def now_ms(self) -> int:
         """Never before the state's own time."""
         return max(self._clock_ms(), self.state.at_ms)
+
+    @property
+    def unsafe_since(self) -> float | None:
+        """Since when the oldest facts that are not durable yet are with the log; None: there are none."""
+        return None if self._syncing is None else self._syncing.handed_over
 
     @property
     def idle(self) -> bool:
@@ -137,16 +143,47 @@ class CommandLoop:
     def stop(self) -> None:
         """Take no more commands; what was decided still becomes durable and is answered."""
         self._stopped = True
+        self._not_now = self._not_now or (Code.OVERLOADED, "The node is stopping.")
+
+    def refuse(self, code: Code, detail: str) -> None:
+        """Answer commands with this, and do no chores, until `accept`."""
+        self._not_now = (code, detail)
+
+    def accept(self) -> None:
+        """Take commands again."""
+        if not self._stopped:
+            self._not_now = None
+
+    def give_up_waiting(self, code: Code, detail: str) -> None:
+        """Tell all who wait that nobody knows whether what they asked for will last. It may still do."""
+        refusal = Refusal(self.durable.seq, code, detail, {"retryAfterSeconds": 1})
+        for batch in (self._syncing, self._staged):
+            if batch is None:
+                continue
+            replies, readers = batch.replies, batch.readers
+            batch.replies, batch.readers = [], []
+            for done, _, _ in replies:
+                done(refusal, False)  # noqa: FBT003
+            for reader, _ in readers:
+                reader(None)
+
+    def record(self, command: Command) -> Reply:
+        """Decide and apply something of the node's own, whatever callers are told; nobody waits for it."""
+        now_ms = self._staged.at_ms if self._staged is not None else self.now_ms()
+        facts, reply, _ = decide(self.state, now_ms, command)
+        if facts:
+            self._stage(now_ms, facts)
+        return reply
 
     def submit(self, command: Command, key: Idempotency | None, done: Done) -> None:
         """Decide and apply at once; `done(reply, replayed)` comes when all the reply rests on is durable."""
         staged = self._staged
         batch = staged or self._syncing
-        if self._stopped or (
+        if self._not_now is not None or (
             batch is not None and (batch.size_bytes >= STAGED_BYTES_MAX or len(batch.replies) >= REPLIES_MAX)
         ):
-            detail = "The node is stopping." if self._stopped else "Too much is waiting for the disk."
-            done(Refusal(self.durable.seq, Code.OVERLOADED, detail, {"retryAfterSeconds": 1}), False)  # noqa: FBT003
+            code, detail = self._not_now or (Code.OVERLOADED, "Too much is waiting for the disk.")
+            done(Refusal(self.durable.seq, code, detail, {"retryAfterSeconds": 1}), False)  # noqa: FBT003
             return
         now_ms = staged.at_ms if staged is not None else self.now_ms()
         facts, reply, replayed = decide(self.state, now_ms, command, key)
@@ -160,7 +197,10 @@ class CommandLoop:
             batch.replies.append((done, reply, replayed))
 
     def when_durable(self, done: DurableDone) -> None:
-        """`done(seq)` comes when all that the state shows now is durable; `seq` is that position."""
+        """`done(seq)` comes when all that the state shows now is durable; `seq` is that position.
+
+        `done(None)`: that can't be waited for any more.
+        """
         batch = self._staged or self._syncing
         if batch is None:
             done(self.durable.seq)
@@ -187,7 +227,8 @@ class CommandLoop:
                 )  # exact: a batch beyond the journal's bound would be one nobody can write
         except Exception as error:
             # the state is half changed: nothing that rests on it may be written or answered
-            self._stopped, self._staged = True, None
+            self.stop()
+            self._staged = None
             self.on_fault(error)
             raise
 
@@ -258,7 +299,7 @@ class CommandLoop:
     def _do_chores(self) -> None:
         """One slice; the rest follows when this one is durable, or at the next tick."""
         staged = self._staged
-        if self._stopped or (staged is not None and staged.size_bytes >= STAGED_BYTES_MAX // 2):
+        if self._not_now is not None or (staged is not None and staged.size_bytes >= STAGED_BYTES_MAX // 2):
             return
         now_ms = staged.at_ms if staged is not None else self.now_ms()
         due = chores.due(self.state, now_ms, self.hold_ms, CHORES_PER_SLICE)

@@ -1,6 +1,6 @@
 """What a node is started with.
 
-Owns `ServeOptions`, and how an address is written on the command line. Knows nothing of click.
+Owns `NodeOptions`, and how an address is written on the command line. Knows nothing of click.
 """
 
 import ipaddress
@@ -17,16 +17,36 @@ _NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?", re.ASC
 
 
 @dataclass(frozen=True)
-class ServeOptions:
-    """`hold_ms`: how long a hold lasts. `demo`: fill an empty node with sample events. `log_format`: human or json."""
+class TlsFiles:
+    """`authority`: who signs the certificates that other nodes must show; None: none is asked for."""
 
+    certificate: Path
+    key: Path
+    authority: Path | None
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """What `onsale serve`, `standby` and `replica` have in common; `kind` is one of these.
+
+    `hold_ms`: how long a hold lasts. `replication`: where other nodes connect; None: nowhere. `sources`: whom to follow
+    at first. `sync_standbys`: None: as the journal says. `rebuild`: set aside what is in the folder and fetch a copy.
+    `demo`: fill an empty node with sample events. `log_format`: human or json.
+    """
+
+    kind: str
     data: Path
     host: str
     port: int  # 0: any free one
-    name: str
+    name: str | None
     hold_ms: int
-    demo: bool
     log_format: str
+    replication: tuple[str, int] | None = None
+    sources: tuple[str, ...] = ()
+    sync_standbys: int | None = None
+    rebuild: bool = False
+    demo: bool = False
+    tls: TlsFiles | None = None
 
 
 def parse_address(text: str) -> tuple[str, int]:

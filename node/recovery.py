@@ -18,8 +18,8 @@ from ..engine.restore import restore
 from ..engine.state import State
 from ..journal.batch import Batch
 from ..journal.checkpoint import Loaded, load
-from ..journal.disk import RealDisk
-from ..journal.errors import CorruptCheckpoint, CorruptJournal, HistoryGone, NoJournal
+from ..journal.disk import Disk, RealDisk
+from ..journal.errors import CorruptCheckpoint, CorruptJournal, HistoryGone
 from ..journal.reader import read_batches
 from ..journal.recovery import Recovered, create_journal, recover
 from ..journal.segments import list_segments, read_header
@@ -34,14 +34,20 @@ Progress = Callable[[str, int, int], None]
 
 
 class Started(msgspec.Struct):
+    """`unapplied`: the journal's end, which other nodes may not have, and may cut off."""
+
     state: State
     recovered: Recovered
+    unapplied: list[Batch]
     disk: RealDisk
     checkpoint_seq: int
 
 
 def start(data: Path, progress: Progress | None = None) -> Started:
-    """Raises CorruptJournal, CorruptCheckpoint, NewerCheckpoint, CheckpointFailed, JournalFailed. Needs the lock."""
+    """Raises NoJournal, CorruptJournal, CorruptCheckpoint, NewerCheckpoint, CheckpointFailed, JournalFailed.
+
+    Needs the lock.
+    """
     disk = RealDisk(data / JOURNAL_FOLDER)
     gc.disable()  # a million new rows are not garbage; looking for some takes seconds
     try:
@@ -50,7 +56,7 @@ def start(data: Path, progress: Progress | None = None) -> Started:
             _refuse_a_strange_checkpoint(disk, loaded)
         recovered = _recover(disk, loaded, progress)
         state = State() if loaded is None else loaded.restore_with(restore)
-        _apply_rest(state, disk, recovered, progress)
+        unapplied = apply_committed(state, disk, recovered, progress)
     finally:
         gc.enable()
     gc.collect()
@@ -58,7 +64,7 @@ def start(data: Path, progress: Progress | None = None) -> Started:
     gc.set_threshold(
         10_000, 50, 100
     )  # nor look at everything so often: records are not tracked, and requests make few cycles
-    return Started(state, recovered, disk, 0 if loaded is None else loaded.position.seq)
+    return Started(state, recovered, unapplied, disk, 0 if loaded is None else loaded.position.seq)
 
 
 def _recover(disk: RealDisk, loaded: Loaded | None, progress: Progress | None) -> Recovered:
@@ -66,16 +72,12 @@ def _recover(disk: RealDisk, loaded: Loaded | None, progress: Progress | None) -
         if progress is not None:
             progress("verifying the journal", done, total)
 
-    try:
-        recovered = recover(
-            disk,
-            known_durable_seq=0 if loaded is None else loaded.position.seq,
-            known_hash=None if loaded is None else loaded.position.chain_hash,
-            progress=report,
-        )
-    except NoJournal:
-        log.info("there is no journal in %s yet: a new one begins", disk.root)
-        return create_journal(disk, secrets.token_bytes(16))
+    recovered = recover(
+        disk,
+        known_durable_seq=0 if loaded is None else loaded.position.seq,
+        known_hash=None if loaded is None else loaded.position.chain_hash,
+        progress=report,
+    )
     if recovered.dropped is not None:
         log.warning("%s", recovered.dropped)
     return recovered
@@ -92,23 +94,42 @@ def _refuse_a_strange_checkpoint(disk: RealDisk, loaded: Loaded) -> None:
         )
 
 
-def _apply_rest(state: State, disk: RealDisk, recovered: Recovered, progress: Progress | None) -> None:
+def begin(data: Path, journal_id: bytes | None = None) -> None:
+    """A new journal, when there is none; `journal_id` of the cluster it belongs to, or none yet."""
+    disk = RealDisk(data / JOURNAL_FOLDER)
+    if not list_segments(disk):
+        log.info("there is no journal in %s yet: a new one begins", disk.root)
+        create_journal(disk, journal_id or secrets.token_bytes(16))
+
+
+def apply_committed(state: State, disk: Disk, recovered: Recovered, progress: Progress | None = None) -> list[Batch]:
+    """Apply what the journal itself shows to be committed; the batches behind that are returned.
+
+    A leader writes a batch only when the one before is committed, but for the first of its epoch.
+    """
     first, last = state.seq, recovered.last_seq
+    unapplied: list[Batch] = []
     if first >= last:
-        return
+        return unapplied
     report_at = 0
     try:
         batches = read_batches(disk, first, through_seq=last)
     except HistoryGone as gone:
         reason = f"the journal begins there, and no checkpoint holds what came before: seq {first + 1} is needed"
         raise CorruptJournal(recovered.segments[0].name, 0, gone.first_seq, reason) from gone
+    began = {start.epoch: start.first_seq for start in recovered.epochs}
     for batch in batches:
-        _apply(state, batch, recovered)
+        if batch.durable_seq >= began.get(batch.epoch, 0):
+            for committed in unapplied:
+                _apply(state, committed, recovered)
+            unapplied.clear()
+        unapplied.append(batch)
         if progress is not None and state.seq >= report_at:
             report_at = state.seq + 50_000
             progress("applying the journal", state.seq - first, last - first)
     if progress is not None:
         progress("applying the journal", last - first, last - first)
+    return unapplied
 
 
 def _apply(state: State, batch: Batch, recovered: Recovered) -> None:

@@ -1,4 +1,4 @@
-"""`onsale serve`: from options to an exit code.
+"""`onsale serve`, `standby` and `replica`: from options to an exit code.
 
 Owns what is said at the start and the end, the signals, and which failure ends the process with which code: endings.py
 has the words.
@@ -23,11 +23,11 @@ from .access import make_authenticator
 from .commands.sample import sample_events
 from .endings import EXPECTED, CannotListen, FolderGone, Impatient, OpenToTheWorld, die, end
 from .exit_codes import ExitCode
+from .identity import SECRET_FILE, Identity, cluster_secret, identify
 from .logs import set_up
-from .options import ServeOptions
-from .primary import Primary
+from .node import Node
+from .options import NodeOptions, parse_address
 from .progress import StartProgress
-from .recovery import start
 
 log = logging.getLogger("onsale")
 
@@ -37,23 +37,39 @@ SWITCH_SECONDS = 0.0005
 
 FOLDER_LOOKED_AT_SECONDS = 1.0
 CLOCK_LATE_SECONDS = 60.0
+FILLED_SECONDS = 3.0  # the sample events may have to wait for a standby
 IMPATIENT_SECONDS = 1.0  # a second signal that comes sooner is the same keypress, told twice
 
 
-def run(options: ServeOptions) -> int:
+def run(options: NodeOptions) -> int:
     set_up(options.log_format)
     sys.setswitchinterval(SWITCH_SECONDS)
     _allow_many_connections()
     try:
         authenticator = make_authenticator(options.data)
+        secret = cluster_secret(options.data)
         _refuse_an_open_address(options, authenticator)
+        _refuse_replication_without_a_secret(options, secret)
         with lock_folder(options.data) as lock:
-            return uvloop.run(_serve(options, authenticator, lock))
+            identity = identify(options.data, options.name, alone=options.kind == "serve")
+            return uvloop.run(_serve(options, identity, secret, authenticator, lock))
     except EXPECTED as error:
         return end(error)
 
 
-def _refuse_an_open_address(options: ServeOptions, authenticator: Authenticator) -> None:
+def _refuse_replication_without_a_secret(options: NodeOptions, secret: bytes) -> None:
+    """Whoever connects is given every booking, and can take part in who leads."""
+    addresses = [options.replication] if options.replication is not None else []
+    addresses += [parse_address(source) for source in options.sources]
+    for host, port in addresses:
+        if not secret and not is_loopback(host):
+            raise OpenToTheWorld(
+                f"Without a cluster secret this node speaks to others on this machine only, not at {host}:{port}. Give "
+                f"all nodes the same one: in ONSALE_CLUSTER_SECRET, or in a file {SECRET_FILE} in each data folder."
+            )
+
+
+def _refuse_an_open_address(options: NodeOptions, authenticator: Authenticator) -> None:
     if not authenticator.is_open or is_loopback(options.host):
         return
     raise OpenToTheWorld(
@@ -79,32 +95,29 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(options: ServeOptions, authenticator: Authenticator, lock: FolderLock) -> int:
+async def _serve(
+    options: NodeOptions, identity: Identity, secret: bytes, authenticator: Authenticator, lock: FolderLock
+) -> int:
     began = time.monotonic()
-    with StartProgress() as progress:
-        started = start(options.data, progress)
-    state = started.state
-    _warn_of_a_late_clock(state.at_ms)
     stopped = _stop_on_signals()
-    primary = Primary(options, started, authenticator, failed=die)
+    node = Node(options, identity, secret, authenticator, failed=die)
     await authenticator.start()
     try:
-        await primary.start()
+        with StartProgress() as progress:
+            await node.start(progress)
     except OSError as error:
-        await primary.stop()
-        reason = os.strerror(error.errno) if error.errno and error.errno in errno.errorcode else error.strerror
-        return end(
-            CannotListen(
-                f"Cannot listen on {options.host}:{options.port}: {reason}. Choose another address with --listen; port "
-                "0 takes any free one."
-            )
-        )
-    if options.demo and not state.sales:
-        await primary.add_events(sample_events(primary.gateway.now_ms()))
+        await node.stop()
+        return end(CannotListen(_cannot_listen(options, error)))
+    filling = asyncio.create_task(_fill(options, node))
+    await asyncio.wait({filling}, timeout=FILLED_SECONDS)
+    state = node.gateway.state
+    _warn_of_a_late_clock(state.at_ms)
     log.info(
-        "%s serves %s: %d events, %d bookings in memory, seq %d, started in %.1f s; data in %s",
-        options.name,
-        primary.address,
+        "%s, a %s, serves %s%s: %d events, %d bookings in memory, seq %d, started in %.1f s; data in %s",
+        identity.name,
+        node.gateway.role,
+        node.address,
+        f" and replication at {node.replication_address}" if node.replication_address else "",
         len(state.sales),
         len(state.bookings),
         state.seq,
@@ -112,15 +125,29 @@ async def _serve(options: ServeOptions, authenticator: Authenticator, lock: Fold
         options.data,
     )
     with contextlib.suppress(OSError):  # whoever started it may not be listening any more
-        _say_how_to_begin(options, primary, authenticator)
+        _say_how_to_begin(options, node, authenticator)
     watching = asyncio.create_task(_watch(lock))
     await stopped.wait()
     watching.cancel()
+    filling.cancel()
     log.info("stopping: answering what was asked, writing a checkpoint")
-    await primary.stop()
+    await node.stop()
     await authenticator.close()
-    log.info("stopped at seq %d; everything answered is in %s", state.seq, options.data)
+    log.info("stopped at seq %d; everything answered is in %s", node.gateway.state.seq, options.data)
     return int(ExitCode.DONE)
+
+
+async def _fill(options: NodeOptions, node: Node) -> None:
+    if options.demo and node.gateway.leads and not node.gateway.state.sales:
+        await node.add_events(sample_events(node.gateway.now_ms()))
+
+
+def _cannot_listen(options: NodeOptions, error: OSError) -> str:
+    reason = os.strerror(error.errno) if error.errno and error.errno in errno.errorcode else str(error.strerror)
+    places = [f"{options.host}:{options.port} (--listen)"]
+    if options.replication is not None:
+        places.append(f"{options.replication[0]}:{options.replication[1]} (--replication)")
+    return f"Cannot listen on {' or '.join(places)}: {reason}. Choose another address; port 0 takes any free one."
 
 
 def _warn_of_a_late_clock(journal_ms: int) -> None:
@@ -133,15 +160,18 @@ def _warn_of_a_late_clock(journal_ms: int) -> None:
         )
 
 
-def _say_how_to_begin(options: ServeOptions, primary: Primary, authenticator: Authenticator) -> None:
-    lines = [f"onsale: serving on {primary.address}  (API: {primary.address}/docs, Ctrl-C stops)"]
+def _say_how_to_begin(options: NodeOptions, node: Node, authenticator: Authenticator) -> None:
+    what = {"serve": "serving", "standby": "standing by", "replica": "a replica"}[options.kind]
+    lines = [f"onsale: {what} on {node.address}  (API: {node.address}/docs, Ctrl-C stops)"]
+    if node.replication_address:
+        lines.append(f"onsale: other nodes connect to {node.replication_address}")
     if authenticator.is_open:
         lines.append("onsale: no authentication is configured: everyone on this machine may do everything")
-    if primary.gateway.payment_provider == "test":
+    if options.kind == "serve" and node.gateway.payment_provider == "test":
         lines.append("onsale: payments go to the built-in test provider: no money moves")
-    print("\n".join(lines), flush=True)
     if options.demo:
-        print(f"onsale: try  curl '{primary.address}/events?search=jazz&limit=3'", flush=True)
+        lines.append(f"onsale: try  curl '{node.address}/events?search=jazz&limit=3'")
+    print("\n".join(lines), flush=True)
 
 
 def _stop_on_signals() -> asyncio.Event:

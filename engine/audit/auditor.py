@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from .. import facts as f
-from ..audit import bookings, money
+from ..audit import bookings, cluster, money
 from ..state import State
 from .books import STATUS_NAMES, Books, Fault
 from .line import check_passed_on
@@ -56,8 +56,10 @@ class Auditor:
     def faults(self) -> list[Fault]:
         return self._books.faults
 
-    def audit(self, first_seq: int, at_ms: int, facts: Sequence[f.Fact]) -> None:
-        """One batch: the facts from `first_seq` on, decided at `at_ms`."""
+    def audit(self, first_seq: int, at_ms: int, facts: Sequence[f.Fact], *, epoch: int | None = None) -> None:
+        """One batch: the facts from `first_seq` on, decided at `at_ms`, in the `epoch` that its header says, if that is
+        known.
+        """
         books, handlers = self._books, _HANDLERS
         seq, books.seq = books.seq, first_seq
         if first_seq != seq + 1:
@@ -65,6 +67,7 @@ class Auditor:
         if at_ms < books.at_ms:
             books.fault(f"time runs back from {books.at_ms} to {at_ms} ms")
         books.at_ms = at_ms
+        cluster.begin_batch(books, first_seq, epoch, begins_epoch=bool(facts) and type(facts[0]) is f.EpochBegun)
         books.seq = first_seq - 1
         for fact in facts:
             books.seq += 1
@@ -123,7 +126,7 @@ class Auditor:
             if booking is not None and booking.status != claim.status:
                 here, there = STATUS_NAMES[claim.status], STATUS_NAMES[booking.status]
                 found.append(f"booking {claim.id} is {here}, and the engine says {there}")
-        return found
+        return found + cluster.differences(books, state)
 
 
 _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
@@ -148,5 +151,10 @@ _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
     f.RefundFailed: money.refund_failed,
     f.UserSaved: bookings.user_saved,
     f.Keyed: money.keyed,
+    f.EpochBegun: cluster.epoch_begun,
+    f.MemberSaved: cluster.member_saved,
+    f.MemberRemoved: cluster.member_removed,
+    f.SyncStandbysSet: cluster.sync_standbys_set,
+    f.TicketKeySaved: cluster.ticket_key_saved,
 }
 assert set(_HANDLERS) == set(f.Fact.__args__), "every fact is audited"

@@ -134,6 +134,15 @@ class UsedKey(msgspec.Struct, gc=False):
     at_ms: int
 
 
+class Node(msgspec.Struct, gc=False, frozen=True):
+    """A member of the cluster, as it was saved last."""
+
+    node_id: bytes
+    voting: bool
+    replication: str
+    http: str
+
+
 class Books:
     def __init__(self, faults_max: int) -> None:
         self.seq = 0
@@ -148,6 +157,13 @@ class Books:
         self.last_claim_id = 0
         self.last_attempt_id = 0
         self.last_refund_id = 0
+        self.nodes: dict[str, Node] = {}
+        self.epochs: dict[int, tuple[int, str]] = {}  # where each began and who leads in it, in order
+        self.epoch = 0  # the last of them
+        self.sync_standbys = 0
+        self.has_ticket_key = False
+        self.batch_epoch: int | None = None  # what the batch says that is being audited; None: that is not known
+        self.batch_first_seq = 0
         self.retired: Counter[int] = Counter()  # bookings that have left the books, by status
         # what the last facts leave to be done by the very next one
         self.due: dict[int, Stock] = {}  # free tickets of these belong to the next in line

@@ -12,11 +12,13 @@ from ..replies import decode as decode_reply
 from ..state import State
 from ..status import COUNTS_AS_SOLD, NEW, REFUND_PENDING, REFUNDED, WAITING
 from .books import Attempt, Books, Claim, MoneyBack, Show, Stock, UsedKey
+from .cluster import open_cluster
 
 
 def open_books(books: Books, state: State) -> None:
     """Fill empty books with what is known at `state.seq`."""
     books.seq, books.at_ms = state.seq, state.at_ms
+    open_cluster(books, state)
     books.last_claim_id = state.next_booking_id - 1
     books.last_attempt_id = state.next_payment_id - 1
     books.last_refund_id = state.next_refund_id - 1

@@ -12,7 +12,7 @@ from ..api import Api
 from ..caching import LISTED, LIVE, read_answer
 from ..call import Answer, Call, Reply
 from ..idempotency import key_of
-from ..problems import RefusedError, refused
+from ..problems import RefusedError, not_durable, refused
 from ..render.events import availability, event_document, event_item
 from ..render.replies import encode
 from ..wire.bookings import check_nothing
@@ -67,7 +67,11 @@ def get_availability(api: Api, call: Call, reply: Reply, event_id: str) -> None:
     """Raises RefusedError instead of replying where nothing is to be waited for."""
     gateway = api.gateway
     body = encode(availability(_sale(api, event_id), gateway.now_ms()))
-    gateway.when_durable(lambda seq: reply(read_answer(call, body, seq, LIVE)))
+
+    def shown(seq: int | None) -> None:
+        reply(read_answer(call, body, seq, LIVE) if seq is not None else api.finish(not_durable().answer))
+
+    gateway.when_durable(shown)
 
 
 async def create_event(api: Api, call: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""Calls of operators, load balancers and tools: health, members, the journal, metrics, the API's own description.
+"""Calls of load balancers and tools: health, the journal, metrics, the API's own description.
 
 All but the journal are open to everyone who reaches the node, as probes and scrapers carry no token. Health waits for
 nothing.
@@ -6,14 +6,12 @@ nothing.
 
 from typing import Any, Final
 
-import msgspec
-
 from ...engine.codes import Code
 from ..access import guard as access
 from ..api import Api
 from ..caching import PRIVATE, PUBLISHED, read_answer
 from ..call import Answer, Call
-from ..gateway import GoneError, Member
+from ..gateway import GoneError
 from ..problems import refused
 from ..render.replies import encode
 from ..wire.body import invalid_field
@@ -26,25 +24,23 @@ HTML: Final = "text/html; charset=utf-8"
 PRIMARY: Final = "primary"
 
 
-class ClusterDocument(msgspec.Struct):
-    members: list[Member]
-    role: str  # of the node that answers
-    seq: int  # what it has made durable
-
-
 def get_liveness(api: Api, call: Call) -> Answer:
     return _health(api, call, status="ok")
 
 
 def get_readiness(api: Api, call: Call) -> Answer:
     if not api.gateway.ready:
-        raise refused(Code.OVERLOADED, "This node is starting or stopping; ask another, or again soon.")
+        detail = "This node is starting, stopping, or far from what it shows being fresh; ask another, or again soon."
+        raise refused(Code.OVERLOADED, detail)
     return _health(api, call, status="ready")
 
 
 def get_primary(api: Api, call: Call) -> Answer:
-    if api.gateway.role != PRIMARY or not api.gateway.ready:
-        raise refused(Code.NO_PRIMARY, f"This node is not the serving primary: its role is {api.gateway.role}.")
+    gateway = api.gateway
+    if not gateway.leads or not gateway.ready:
+        address = gateway.primary_address
+        where = {"primaryAddress": address} if address and not gateway.leads else {}
+        raise refused(Code.NO_PRIMARY, f"This node is not the serving primary: its role is {gateway.role}.", **where)
     return _health(api, call, status="ok")
 
 
@@ -55,12 +51,6 @@ def get_replica(api: Api, call: Call) -> Answer:
     if not gateway.ready or (lag_ms_max is not None and lag_ms > lag_ms_max):
         raise refused(Code.REPLICA_BEHIND, f"This node is {lag_ms} ms behind the primary.", lagMs=lag_ms)
     return _health(api, call, status="ok", lagMs=lag_ms)
-
-
-def get_cluster(api: Api, call: Call) -> Answer:
-    gateway = api.gateway
-    document = ClusterDocument(gateway.members(), gateway.role, gateway.durable_seq)
-    return read_answer(call, encode(document), gateway.durable_seq, PRIVATE)
 
 
 async def get_journal(api: Api, call: Call) -> Answer:

@@ -118,12 +118,16 @@ GUIDE: Final[dict[Code, Guide]] = {
         "No node takes writes at this moment: one is being replaced.",
         "Try again after `Retry-After` seconds, with the same `Idempotency-Key`. Reads go on.",
     ),
+    Code.UNSAFE: Guide(
+        "An operator's order about the cluster was refused, as it could lose answers or stop them; nothing was done.",
+        "`sentences` say what was seen, why it is not safe, and what to do instead.",
+    ),
     Code.NOT_DURABLE: Guide(
         "What was asked cannot be made as durable as promised right now, so it is not answered as if it were.",
         "It may yet have happened: try again after `Retry-After` seconds with the same `Idempotency-Key`.",
     ),
     Code.REPLICA_BEHIND: Guide(
-        "This node has not reached the position that `Onsale-Min-Seq` asks for.",
+        "This node has not reached the position that `Onsale-Min-Seq` asks for, or has nothing to show yet.",
         "Try again after `Retry-After` seconds, or ask another node.",
     ),
     Code.OVERLOADED: Guide(

@@ -25,6 +25,7 @@ TAGS: Final = {
     "Bookings": "Holds, places in line, refunds.",
     "Payments": "From a hold to tickets.",
     "Users": "What is known of people, and what they were told.",
+    "Cluster": "Who leads, who follows, and operators' orders about it.",
     "Node": "For operators, load balancers and tools.",
 }
 
@@ -42,7 +43,14 @@ CONVENTIONS: Final = {
         "Send an `Idempotency-Key` with any write. The same key and body within 24 hours give the first answer again, "
         "byte for byte, with `Idempotency-Replayed: true`."
     ),
-    "Durability": "An answer, a refusal included, leaves only after everything it rests on is on disk.",
+    "Durability": (
+        "An answer, a refusal included, leaves only after everything it rests on is on disk, and on as many standbys "
+        "as the cluster waits for."
+    ),
+    "Any node": (
+        "Any node takes any call. Reads are answered where they are asked; a write is decided by the primary, whose "
+        "answer another node passes on as it is."
+    ),
     "Lists": (
         'Lists are plain arrays. `limit` is how many at most; the next page is in the header `Link: <…>; rel="next"`.'
     ),

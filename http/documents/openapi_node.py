@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from ...engine.codes import Code
 from ...engine.limits import ID_MAX
+from ..wire.cluster import MEMBER_NAME_CHARACTERS_MAX
 from ..wire.query import LAG_SECONDS_MAX
 from .openapi_parts import LIMIT, Kind, Operation, Reply, parameter, shared
 from .openapi_schemas import array_of, ref
@@ -25,7 +26,38 @@ _MEMBER: Final[dict[str, Any]] = {
     "appliedSeq": 61,
     "durableSeq": 61,
     "lagMs": 0,
-    "address": "127.0.0.1:8080",
+    "address": "http://10.0.0.1:8080",
+    "replication": "10.0.0.1:7400",
+    "sync": False,
+    "ageMs": 0,
+}
+_CLUSTER: Final[dict[str, Any]] = {
+    "members": [_MEMBER],
+    "node": "node-1",
+    "role": "primary",
+    "seq": 61,
+    "epoch": 1,
+    "syncStandbys": 0,
+    "syncStandbysMet": 0,
+    "primary": "node-1",
+    "primaryAddress": "http://10.0.0.1:8080",
+    "health": "ok",
+    "problems": [],
+}
+_CHANGE: Final[dict[str, Any]] = {
+    "done": True,
+    "epoch": 4,
+    "primary": "node-2",
+    "sentences": ["node-2 leads in epoch 4 and answers, from seq 62 on."],
+    "seq": 62,
+}
+_DONE: Final = {200: Reply("It was done; with `dryRun`, it can be.", ref("ClusterChange"), _CHANGE)}
+_PRIMARYS: Final = "Asked of the primary; another node says where that is."
+_NAME: Final[dict[str, Any]] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MEMBER_NAME_CHARACTERS_MAX,
+    "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
 }
 _HEALTH: Final[dict[str, Any]] = {"status": "ok", "role": "primary", "seq": 61}
 
@@ -34,6 +66,10 @@ def _probe(path: str, name: str, summary: str, reply: Reply, *codes: Code, **mor
     return Operation(
         "GET", path, name, "Node", Kind.PROBE, summary, {200: reply}, codes=codes, waits_for_seq=False, **more
     )
+
+
+def _order(method: str, path: str, name: str, summary: str, text: str, *codes: Code, **more: Any) -> Operation:
+    return Operation(method, path, name, "Cluster", Kind.ORDER, summary, _DONE, text, "operator", codes=codes, **more)
 
 
 OPERATIONS: Final = (
@@ -94,9 +130,47 @@ OPERATIONS: Final = (
         "/cluster",
         "getCluster",
         "The members, their roles, epochs, positions and lag",
-        Reply(
-            "The cluster as this node knows it.", ref("Cluster"), {"members": [_MEMBER], "role": "primary", "seq": 61}
-        ),
+        Reply("The cluster as this node knows it.", ref("Cluster"), _CLUSTER),
+    )._replace(tag="Cluster"),
+    _order(
+        "POST",
+        "/cluster/failover",
+        "failOver",
+        "Let a standby take over from a primary that is gone",
+        "Asked of any node that answers. Refused with `unsafe` when it cannot be proven that no answer is lost.",
+        body="Failover",
+        body_required=False,
+        body_example={"to": "node-2"},
+    ),
+    _order(
+        "POST",
+        "/cluster/switchover",
+        "switchOver",
+        "Have the primary hand over to a standby",
+        f"Nothing is lost; if the standby does not take over in time, the primary goes on. {_PRIMARYS}",
+        Code.NO_PRIMARY,
+        body="Switchover",
+        body_required=False,
+        body_example={"to": "node-2"},
+    ),
+    _order(
+        "POST",
+        "/cluster/sync-standbys",
+        "setSyncStandbys",
+        "Say how many standbys answers to writes wait for",
+        _PRIMARYS,
+        Code.NO_PRIMARY,
+        body="SyncStandbys",
+        body_example={"syncStandbys": 1},
+    ),
+    _order(
+        "DELETE",
+        "/cluster/members/{name}",
+        "removeMember",
+        "Forget a member",
+        f"For one that does not come back. {_PRIMARYS}",
+        Code.NO_PRIMARY,
+        parameters=(parameter("name", "path", _NAME, "The member's name.", "node-3"),),
     ),
     _probe(
         "/metrics",

@@ -23,6 +23,7 @@ class Kind(enum.Enum):
     READ = "read"  # public
     PERSONAL = "personal"  # a read that takes a token
     WRITE = "write"
+    ORDER = "order"  # an operator's, to the node that is asked; not kept with an Idempotency-Key
 
 
 class Reply(NamedTuple):
@@ -133,14 +134,23 @@ def shared(name: str) -> Node:
 
 _READ_HEADERS: Final = ("Onsale-Seq", "ETag", "Cache-Control")
 _WRITE_HEADERS: Final = ("Onsale-Seq", "Cache-Control", "Idempotency-Replayed")
+_ORDER_HEADERS: Final = ("Onsale-Seq", "Cache-Control")
 _TOKEN_CODES: Final = (Code.UNAUTHENTICATED, Code.FORBIDDEN)
 _BODY_CODES: Final = (Code.INVALID_JSON, Code.UNKNOWN_FIELD)
-_WRITE_CODES: Final = (*_TOKEN_CODES, *_BODY_CODES, Code.IDEMPOTENCY_MISMATCH)
+_WRITE_CODES: Final = (
+    *_TOKEN_CODES,
+    *_BODY_CODES,
+    Code.IDEMPOTENCY_MISMATCH,
+    Code.NO_PRIMARY,
+    Code.NOT_DURABLE,
+)
+_ORDER_CODES: Final = (*_TOKEN_CODES, *_BODY_CODES, Code.UNSAFE)
 _CODES: Final = {
     Kind.PROBE: (),
-    Kind.READ: (),
-    Kind.PERSONAL: _TOKEN_CODES,
+    Kind.READ: (Code.NOT_DURABLE, Code.REPLICA_BEHIND),
+    Kind.PERSONAL: (*_TOKEN_CODES, Code.NOT_DURABLE, Code.REPLICA_BEHIND),
     Kind.WRITE: _WRITE_CODES,
+    Kind.ORDER: _ORDER_CODES,
 }
 # What any connection may be refused for, whatever is called; by status.
 CONNECTION_ERRORS: Final[dict[int, tuple[str, str]]] = {
@@ -169,7 +179,7 @@ def rendered(operation: Operation) -> Node:
             content["example"] = operation.body_example
         found["requestBody"] = {"required": operation.body_required, "content": {JSON: content}}
     found["responses"] = {str(status): each for status, each in sorted(_responses(operation).items())}
-    if operation.kind in (Kind.PERSONAL, Kind.WRITE):
+    if operation.kind in (Kind.PERSONAL, Kind.WRITE, Kind.ORDER):
         found["security"] = [{"token": []}, {}]
     return found
 
@@ -186,12 +196,14 @@ def connection_responses() -> dict[str, Node]:
 def _headers_taken(operation: Operation) -> list[str]:
     if operation.kind is Kind.WRITE:
         return ["Idempotency-Key"]
+    if operation.kind is Kind.ORDER:
+        return []
     return ["Onsale-Min-Seq", "If-None-Match"] if operation.waits_for_seq else ["If-None-Match"]
 
 
 def _responses(operation: Operation) -> dict[int, Node]:
-    is_write = operation.kind is Kind.WRITE
-    own_headers = _WRITE_HEADERS if is_write else _READ_HEADERS
+    is_write = operation.kind in (Kind.WRITE, Kind.ORDER)
+    own_headers = _READ_HEADERS if not is_write else _WRITE_HEADERS if operation.kind is Kind.WRITE else _ORDER_HEADERS
     found: dict[int, Node] = {status: {"$ref": f"#/components/responses/Error{status}"} for status in _ONLY_CONNECTION}
     for status, reply in operation.replies.items():
         content: Node = {"schema": reply.schema}
@@ -207,20 +219,18 @@ def _responses(operation: Operation) -> dict[int, Node]:
     if not is_write:
         found[304] = {"description": "As it was: If-None-Match names it.", "headers": _header_refs(own_headers)}
     codes = {*operation.codes, *_CODES[operation.kind]}
-    if operation.waits_for_seq and not is_write:
-        codes.add(Code.REPLICA_BEHIND)
     if "{" in operation.path:
         codes.add(Code.NOT_FOUND)
-    return found | _errors(codes, is_write=is_write)
+    return found | _errors(codes, is_kept=operation.kind is Kind.WRITE)
 
 
-def _errors(codes: Iterable[Code], *, is_write: bool) -> dict[int, Node]:
+def _errors(codes: Iterable[Code], *, is_kept: bool) -> dict[int, Node]:
     by_status: dict[int, list[str]] = {status: [CONNECTION_ERRORS[status][0]] for status in (400, 503)}
     for code in Code:  # in their order, so that the document is always the same
         if code in codes:
             listed = by_status.setdefault(STATUS[code][0], [])
             listed += [code.value] * (code.value not in listed)
-    headers = ("Onsale-Seq", "Idempotency-Replayed") if is_write else ("Onsale-Seq",)
+    headers = ("Onsale-Seq", "Idempotency-Replayed") if is_kept else ("Onsale-Seq",)
     return {status: _error(status, listed, _titles(listed), headers) for status, listed in by_status.items()}
 
 

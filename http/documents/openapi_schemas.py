@@ -14,12 +14,13 @@ from ...engine.codes import Code
 from ...engine.money import EXPONENTS
 from ...engine.status import BOOKING_NAMES, PAYMENT_NAMES, REFUND_NAMES, WAITLIST_NAMES
 from .. import gateway
-from ..calls import operations as calls_operations
 from ..render import bookings as render_bookings
+from ..render import cluster as render_cluster
 from ..render import events as render_events
 from ..render import replies as render
 from ..render.events import CANCELLED, ENDED, ON_SALE, SOLD_OUT, UPCOMING
 from ..wire import bookings as wire_bookings
+from ..wire import cluster as wire_cluster
 from ..wire import events as wire_events
 from .error_guide import REQUEST_TIMEOUT
 
@@ -55,14 +56,18 @@ _TYPES: Final[dict[type, str]] = {
     render_events.AvailabilityDocument: "Availability",
     render_events.TypeCounts: "TicketTypeCounts",
     gateway.Member: "Member",
-    calls_operations.ClusterDocument: "Cluster",
+    render_cluster.ClusterDocument: "Cluster",
+    render_cluster.ChangeDocument: "ClusterChange",
+    wire_cluster.FailoverBody: "Failover",
+    wire_cluster.SwitchoverBody: "Switchover",
+    wire_cluster.SyncStandbysBody: "SyncStandbys",
 }
 REQUESTS: Final = (
     "NewBooking", "NewPayment", "NewRefund", "UserDetails",
     "NewEvent", "NewTicketType", "EventChanges", "TicketTypeChanges",
+    "Failover", "Switchover", "SyncStandbys",
 )  # fmt: skip
 
-_ROLES: Final = ("primary", "standby", "replica")
 _NO_CONTROLS: Final = "[^\\u0000-\\u001f\\u007f-\\u009f]"
 _TEXT: Final[Schema] = {"pattern": f"^{_NO_CONTROLS}*$"}
 _LINES: Final[Schema] = {"pattern": "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$"}
@@ -74,6 +79,8 @@ _ID: Final[Schema] = {"minimum": 1}
 _COUNT: Final[Schema] = {"minimum": 0}
 _WHERE_DECIDED: Final[Schema] = {"description": "in answers to writes: where in the journal it was decided"}
 _NOT_YET: Final[Schema] = {"type": "null", "description": "not available in this version; leave it out"}
+_ROLE: Final[Schema] = {"enum": list(gateway.ROLES)}
+_DRY_RUN: Final[Schema] = {"description": "do nothing: say what would be done, or why not"}
 _NO_CHALLENGE: Final[Schema] = {"enum": ["none"], "description": 'not available in this version beyond "none"'}
 
 
@@ -143,9 +150,30 @@ _BY_PLACE: Final[dict[str, Schema]] = {
     "EventInList.status": _SALE_STATUS,
     "Availability.status": _SALE_STATUS,
     "User.seq": _WHERE_DECIDED,
-    "Member.role": {"enum": list(_ROLES)},
-    "Member.state": {"enum": ["failed", "serving", "starting", "stopping"]},
-    "Cluster.role": {"enum": list(_ROLES)},
+    "Failover.to": _TEXT | {"description": "this one and no other; left out: the standby that is furthest ahead"},
+    "Failover.acceptDataLoss": {"description": "go on where it cannot be proven that no answer is lost"},
+    "Failover.syncStandbys": {"description": "how many standbys answers wait for from then on; left out: as now"},
+    "Failover.dryRun": _DRY_RUN,
+    "Switchover.to": _TEXT | {"description": "this one and no other; left out: the standby that is least behind"},
+    "Switchover.dryRun": _DRY_RUN,
+    "SyncStandbys.syncStandbys": {"description": "how many standbys answers to writes wait for"},
+    "Member.role": _ROLE,
+    "Member.state": {"enum": sorted(gateway.STATES)},
+    "Member.address": {"description": "where it serves HTTP; empty where that is not known"},
+    "Member.replication": {"description": "where other nodes reach it; empty where they cannot"},
+    "Member.sync": {"description": "a standby in step with the primary: answers can rest on what it has"},
+    "Member.ageMs": _COUNT | {"description": "how old this news of it is"},
+    "Cluster.role": _ROLE,
+    "Cluster.node": {"description": "the name of the node that answers"},
+    "Cluster.syncStandbys": _COUNT | {"description": "how many standbys answers to writes wait for"},
+    "Cluster.syncStandbysMet": _COUNT | {"description": "how many there are in step now"},
+    "Cluster.primary": {"description": "its name; null while none is known"},
+    "Cluster.primaryAddress": {"description": "where it serves HTTP; null while that is not known"},
+    "Cluster.health": {"enum": list(render_cluster.HEALTHS), "description": "down: writes are not answered"},
+    "Cluster.problems": {"description": "what is wrong, in sentences"},
+    "ClusterChange.done": {"description": "false with dryRun: it can be done"},
+    "ClusterChange.primary": {"description": "the name of the one that leads then"},
+    "ClusterChange.sentences": {"description": "what was seen, what was done, and what is left to do"},
 }
 
 PROBLEM: Final[Schema] = {
@@ -159,6 +187,13 @@ PROBLEM: Final[Schema] = {
         "code": {"type": "string", "enum": [*(code.value for code in Code), REQUEST_TIMEOUT]},
         "field": {"type": "string", "description": "the field, parameter or header that is meant"},
         "retryAfterSeconds": {"type": "integer", "minimum": 0},
+        "sentences": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "what was seen, why it is not safe, and what to do",
+        },
+        "fenced": {"const": True, "description": "another node leads in a higher epoch"},
+        "primaryAddress": {"type": "string", "description": "where the primary serves HTTP"},
         "available": {"description": "how much there is, where too much was asked for", "type": ["integer", "string"]},
         "seq": {**_COUNT, "type": "integer", "description": "the position in the journal at which this was found"},
     },
@@ -169,7 +204,7 @@ HEALTH: Final[Schema] = {
     "type": "object",
     "properties": {
         "status": {"type": "string", "enum": ["ok", "ready"]},
-        "role": {"type": "string", "enum": list(_ROLES)},
+        "role": {"type": "string", **_ROLE},
         "seq": {**_COUNT, "type": "integer", "description": "everything up to here is durable"},
         "lagMs": {**_COUNT, "type": "integer", "description": "how far it is behind the primary"},
     },

@@ -232,6 +232,43 @@ def _sale_closed(story: Story, fact: f.SaleClosed) -> str:
     return f"{_capital(story.event(fact.event_id))}: its sale is over."
 
 
+def _epoch_begun(story: Story, fact: f.EpochBegun) -> str:
+    before = f", after {story.leader}" if story.leader and story.leader != fact.leader else ""
+    return f"Epoch {fact.epoch} began: {fact.leader} decides from here on{before}."
+
+
+def _member_saved(story: Story, fact: f.MemberSaved) -> str:
+    known = story.members.get(fact.name)
+    role = "a voting member" if fact.voting else "a read replica"
+    if known is None:
+        replication = f", replication at {fact.replication}" if fact.replication else ""
+        http = f", HTTP at {fact.http}" if fact.http else ""
+        return f"Node {fact.name} ({fact.node_id.hex()[:8]}) takes part as {role}{replication}{http}."
+    changes = []
+    if known.node_id != fact.node_id:
+        changes.append(f"it is another node ({fact.node_id.hex()[:8]}) under the same name")
+    if known.voting != fact.voting:
+        changes.append(f"it is {role} from here on")
+    if known.replication != fact.replication:
+        changes.append(f"replication is at {fact.replication}" if fact.replication else "it takes no followers")
+    if known.http != fact.http:
+        changes.append(f"HTTP is at {fact.http}" if fact.http else "it serves no HTTP")
+    return f"Node {fact.name} was changed: {', '.join(changes) or 'nothing is different'}."
+
+
+def _member_removed(_story: Story, fact: f.MemberRemoved) -> str:
+    return f"Node {fact.name} was removed from the cluster."
+
+
+def _sync_standbys_set(_story: Story, fact: f.SyncStandbysSet) -> str:
+    standbys = {0: "", 1: " and 1 standby"}.get(fact.count, f" and {fact.count} standbys")
+    return f"From here on a write is answered when the primary{standbys} {'have' if fact.count else 'has'} it on disk."
+
+
+def _ticket_key_saved(_story: Story, _fact: f.TicketKeySaved) -> str:
+    return "The key that signs ticket codes was saved; it is a secret and not shown."
+
+
 _SENTENCES: dict[type, Callable[[Story, Any], str]] = {
     f.EventCreated: _event_created,
     f.EventChanged: _event_changed,
@@ -254,6 +291,11 @@ _SENTENCES: dict[type, Callable[[Story, Any], str]] = {
     f.RefundFailed: _refund_failed,
     f.UserSaved: _user_saved,
     f.Keyed: _keyed,
+    f.EpochBegun: _epoch_begun,
+    f.MemberSaved: _member_saved,
+    f.MemberRemoved: _member_removed,
+    f.SyncStandbysSet: _sync_standbys_set,
+    f.TicketKeySaved: _ticket_key_saved,
 }
 assert set(_SENTENCES) == set(f.Fact.__args__), "every fact has its words"
 

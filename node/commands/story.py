@@ -51,6 +51,8 @@ class Story:
         self.payments: dict[int, tuple[int, int]] = {}  # id: (booking, amount)
         self.refunds: dict[int, tuple[int, int]] = {}
         self.waiting: dict[int, int] = {}  # by ticket type, how many
+        self.members: dict[str, f.MemberSaved] = {}
+        self.leader = ""  # a member's name
         self.seq = 0
         self.at_ms = 0
         self._freed: dict[int, Cause] = {}  # by ticket type, in this batch
@@ -204,6 +206,18 @@ def _refund_succeeded(story: Story, fact: f.RefundSucceeded) -> None:
         booking.status = "refunded" if booking.refunded_minor >= booking.amount_minor else "partially_refunded"
 
 
+def _epoch_begun(story: Story, fact: f.EpochBegun) -> None:
+    story.leader = fact.leader
+
+
+def _member_saved(story: Story, fact: f.MemberSaved) -> None:
+    story.members[fact.name] = fact
+
+
+def _member_removed(story: Story, fact: f.MemberRemoved) -> None:
+    story.members.pop(fact.name, None)
+
+
 _MEMORIES: dict[type, Callable[[Story, Any], None]] = {
     f.EventCreated: _event_created,
     f.EventChanged: _event_changed,
@@ -218,4 +232,7 @@ _MEMORIES: dict[type, Callable[[Story, Any], None]] = {
     f.PaymentAbandoned: _payment_ended,
     f.RefundStarted: _refund_started,
     f.RefundSucceeded: _refund_succeeded,
+    f.EpochBegun: _epoch_begun,
+    f.MemberSaved: _member_saved,
+    f.MemberRemoved: _member_removed,
 }

@@ -195,7 +195,7 @@ class _Verification:
             if len(facts) != batch.count:
                 what = f"the batch says that it holds {batch.count} facts, and holds {len(facts)}"
                 report.fault(Finding(what, batch.first_seq, batch.at_ms))
-            auditor.audit(batch.first_seq, batch.at_ms, facts)
+            auditor.audit(batch.first_seq, batch.at_ms, facts, epoch=batch.epoch)
             report.facts += len(facts)
             self._apply(batch.at_ms, facts)
             if report.facts >= report_at:

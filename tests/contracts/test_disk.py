@@ -1,11 +1,11 @@
 """The contract of the `Disk` port, held against the real folder and the simulated one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from onsale.journal.disk import TEMPORARY_SUFFIX, Disk, RealDisk, publish, write_fully
+from onsale.journal.disk import TEMPORARY_SUFFIX, Disk, RealDisk, publish, publish_parts, write_fully
 from onsale.tests.simulation.disk import SimulatedDisk
 
 Reopen = Callable[[], Disk]
@@ -170,6 +170,31 @@ def test_publish_leaves_one_file_and_nothing_temporary(reopen: Reopen):
     disk = reopen()
     assert disk.names() == ["a"]
     assert disk.read("a", 0, 200_000) == b"x" * 100_000
+
+
+def test_parts_are_published_as_one_file(reopen: Reopen):
+    publish_parts(reopen(), "a", (bytes([number]) * number * 1000 for number in range(5)))
+    publish_parts(reopen(), "empty", ())
+    disk = reopen()
+    assert disk.names() == ["a", "empty"]
+    assert disk.read("a", 0, 20_000) == b"".join(bytes([number]) * number * 1000 for number in range(5))
+    assert disk.size_bytes("empty") == 0
+
+
+def test_nothing_is_published_when_a_part_can_not_be_made(disk: Disk):
+    def parts() -> Iterator[bytes]:
+        yield b"begun"
+        raise RuntimeError("damaged")
+
+    with pytest.raises(RuntimeError):
+        publish_parts(disk, "a", parts())
+    assert disk.names() == ["a" + TEMPORARY_SUFFIX]
+
+
+def test_publish_replaces(disk: Disk):
+    put(disk, "a", b"old and longer")
+    publish(disk, "a", b"new")
+    assert disk.read("a", 0, 99) == b"new"
 
 
 def test_publish_does_not_hide_a_leftover(disk: Disk):

@@ -10,6 +10,7 @@ USERS = ("ann", "bob", "cid", "dan", "eve", "fay")
 HOLDS_MS = (5_000, 300_000, 300_000, 1_200_000)
 SECONDS = (*(0, 1, 4, 5, 60, 239, 240, 300, 600, 900, 1_200) * 3, 3_600, 3_600, 86_400)
 SECRETS = ("s1", "s2")
+NODES = ("n1", "n2", "n3", "r1")
 
 
 class Chance:
@@ -178,6 +179,25 @@ class Chance:
     def save_user(self) -> c.Command:
         return c.SaveUser(self.random.choice(USERS), self.random.choice((None, "A name")))
 
+    def begin_epoch(self) -> c.Command:
+        last = self.run.model.epochs[-1][0] if self.run.model.epochs else 0
+        return c.BeginEpoch(last + self.random.choice((1, 1, 1, 7, 0, -1)), self.random.choice(NODES))
+
+    def save_member(self) -> c.Command:
+        pick = self.random.choice
+        name = pick(NODES)
+        node_id = name.encode() * pick((1, 1, 1, 2))
+        return c.SaveMember(name, node_id, pick((name[0] == "n",) * 4 + (False,)), pick(("", "h:1")), pick(("", "u")))
+
+    def remove_member(self) -> c.Command:
+        return c.RemoveMember(self.random.choice((*NODES, "nobody")))
+
+    def set_sync_standbys(self) -> c.Command:
+        return c.SetSyncStandbys(self.random.choice((0, 1, 1, 2, 16, 17, -1)))
+
+    def save_ticket_key(self) -> c.Command:
+        return c.SaveTicketKey(self.random.choice((b"k" * 32, b"k" * 32, b"l" * 32, b"short", b"")))
+
 
 MAKERS: dict[Callable[[Chance], c.Command | None], float] = {
     Chance.book: 30,
@@ -195,4 +215,9 @@ MAKERS: dict[Callable[[Chance], c.Command | None], float] = {
     Chance.cancel: 0.4,
     Chance.create: 0.7,
     Chance.save_user: 1,
+    Chance.begin_epoch: 0.5,
+    Chance.save_member: 1,
+    Chance.remove_member: 0.4,
+    Chance.set_sync_standbys: 0.5,
+    Chance.save_ticket_key: 0.4,
 }

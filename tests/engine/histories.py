@@ -10,6 +10,7 @@ from onsale.engine.decide import decide
 from onsale.engine.replies import Booked, InLine, PaymentUnderway, RefundReply, Reply
 from onsale.engine.rules import chores
 from onsale.engine.state import State
+from onsale.journal.batch import seal
 from onsale.journal.disk import RealDisk
 from onsale.journal.recovery import create_journal
 from onsale.journal.writer import JournalAppender
@@ -33,7 +34,8 @@ class History:
     def do(self, command: c.Command, key: c.Idempotency | None = None) -> Reply:
         decided = decide(self.state, self.now_ms, command, key)
         if decided.facts:
-            if not self.batches or self.batches[-1][1] != self.now_ms:
+            begins = isinstance(decided.facts[0], f.EpochBegun)  # with a batch of its own
+            if begins or not self.batches or self.batches[-1][1] != self.now_ms:
                 self.batches.append((self.state.seq + 1, self.now_ms, []))
             self.batches[-1][2].extend(decided.facts)
             for fact in decided.facts:
@@ -62,10 +64,14 @@ class History:
         """Into a data folder, as a node that was stopped leaves it; the chain's hash by the last seq of each batch."""
         hashes: dict[int, bytes] = {}
         disk = RealDisk(data / "journal")
-        appender = JournalAppender(disk, create_journal(disk, JOURNAL_ID), epoch=1, segment_bytes_max=segment_bytes_max)
+        appender = JournalAppender(disk, create_journal(disk, JOURNAL_ID), segment_bytes_max=segment_bytes_max)
+        epoch = 1
         for _, at_ms, facts in self.batches:
-            digest = appender.append(at_ms, len(facts), f.encode(facts))
-            hashes[appender.position.seq] = digest
+            if isinstance(facts[0], f.EpochBegun):
+                epoch = facts[0].epoch
+            sealed = seal(appender.position, epoch=epoch, at_ms=at_ms, count=len(facts), payload=f.encode(facts))
+            appender.append(sealed)
+            hashes[sealed.position.seq] = sealed.position.hash
         appender.close()
         return hashes
 
@@ -123,10 +129,35 @@ def booking_id_of(reply: Reply) -> int:
     return reply.booking_id
 
 
+def save_node(history: History, name: str, **changes: object) -> Reply:
+    fields = {"node_id": name.encode() * 8, "voting": True, "replication": f"{name}:7000", "http": f"http://{name}:80"}
+    return history.do(c.SaveMember(name, **fields | changes))  # type: ignore[arg-type]
+
+
+def begin_cluster(history: History) -> None:
+    """What the first node journals before anything else."""
+    history.do(c.BeginEpoch(1, "n1"))
+    save_node(history, "n1")
+    history.do(c.SaveTicketKey(b"k" * 32))
+
+
+def cluster_step(history: History, number: int) -> None:
+    """One after the other: a standby joins and is waited for, it takes over, a replica comes, moves and goes."""
+    history.do((
+        c.SaveMember("n2", b"n2" * 8, voting=True, replication="n2:7000", http="http://n2:80"),
+        c.SetSyncStandbys(1),
+        c.BeginEpoch(history.state.epoch + 2, "n2" if history.state.leader == "n1" else "n1"),
+        c.SaveMember("r1", b"r1" * 8, voting=False, replication="", http=f"http://r1:{80 + number}"),
+        c.SaveMember("n2", b"again-n2" * 2, voting=True, replication="n2:7000", http="http://n2:80"),
+        c.RemoveMember("r1"),
+    )[number % 6])  # fmt: skip
+
+
 def busy_history(seed: int, steps: int) -> History:
     """A crowd that does everything, in an order that the seed decides."""
     random = Random(seed)
     history = History()
+    begin_cluster(history)
     history.event(("Standing", "49.90", 30), ("Seated", "79.00", 12), max_per_user=6)
     history.event(("Standing", "10.00", 25), waitlist=2, max_per_user=5, max_holds_per_user=2)
     history.event(("Free", "0", 20), starts_ms=START_MS + DAY_MS)
@@ -138,6 +169,8 @@ def busy_history(seed: int, steps: int) -> History:
 
 def _random_step(history: History, random: Random, step: int) -> None:
     state = history.state
+    if step % 30 == 17:
+        cluster_step(history, step // 30)
     if random.random() < 0.2:
         history.pass_time(random.choice((1, 10, 1_000, 20_000, 60_000, 250_000)))
     key = f"key-{step}" if random.random() < 0.5 else ""

@@ -19,13 +19,14 @@ from onsale.tests.engine.naive_base import (
     Row,
     no,
 )
+from onsale.tests.engine.naive_cluster import Cluster
 from onsale.tests.engine.naive_events import Events
 from onsale.tests.engine.naive_money import Money
 
 __all__ = ["STATUS_NUMBERS", "Answer", "Model"]
 
 
-class Model(Events, Money):
+class Model(Events, Money, Cluster):
     def on_book(self, asked: c.Book) -> Answer:
         event = self.events.get(asked.event_id)
         if event is None:

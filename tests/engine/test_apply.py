@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 
+from onsale.engine import commands as c
 from onsale.engine import facts as f
 from onsale.engine.apply import _APPLIERS, apply
 from onsale.tests.scenarios.story import SUCCEEDED, Story, book, give_up, pay, refund, sale, settle
@@ -36,6 +37,9 @@ LIES = {
             (f.TypeDetails(1, "seat", 1000, 0),),
         ),
     ),
+    "an epoch that began before": ([(0, c.BeginEpoch(2, "n1"), "nothing new")], f.EpochBegun(2, "n2")),
+    "another ticket key": ([(0, c.SaveTicketKey(b"k" * 32), "nothing new")], f.TicketKeySaved(b"l" * 32)),
+    "fewer standbys than none": ([], f.SyncStandbysSet(-1)),
 }
 
 

@@ -64,6 +64,14 @@ WRITTEN = [
         f.Keyed(KEY, PRINT, b"reply"),
         "919432c4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6bc41066666666666666666666666666666666c4057265706c79",
     ),
+    (f.EpochBegun(3, "n2"), "91933c03a26e32"),
+    (
+        f.MemberSaved("n2", b"id", True, "10.0.0.2:7000", "http://10.0.0.2:8080"),
+        "91963da26e32c4026964c3ad31302e302e302e323a37303030b4687474703a2f2f31302e302e302e323a38303830",
+    ),
+    (f.MemberRemoved("n2"), "91923ea26e32"),
+    (f.SyncStandbysSet(1), "91923f01"),
+    (f.TicketKeySaved(KEY), "919240c4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b"),
 ]
 
 # Facts as a version wrote them that did not know the last fields yet.

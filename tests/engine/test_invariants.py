@@ -4,8 +4,10 @@ from copy import copy
 
 import pytest
 
+from onsale.engine import commands as c
 from onsale.engine.invariants import check
-from onsale.engine.records import Key
+from onsale.engine.limits import EPOCHS_KEPT, MEMBERS_MAX
+from onsale.engine.records import Epoch, Key
 from onsale.engine.status import REFUND_SUCCEEDED
 from onsale.tests.scenarios.story import NEEDS_A_STEP, SUCCEEDED, Story, book, give_up, keyed, pay, refund, sale, settle
 
@@ -29,6 +31,10 @@ def busy() -> Story:
         (7, book("hal", 1), "waiting 6 at 2"),
         (8, book("ann", 1), "waiting 7 at 3"),
         (9, give_up(6), "cancelled 6"),
+        (9, c.BeginEpoch(1, "n1"), "nothing new"),
+        (9, c.SaveMember("n1", b"n1", voting=True, replication="", http=""), "nothing new"),
+        (9, c.SaveTicketKey(b"k" * 32), "nothing new"),
+        (10, c.BeginEpoch(3, "n2"), "nothing new"),
     )
     return story
 
@@ -91,6 +97,20 @@ SPOILT = {
     "counts as changed": lambda s: s.state.bookings.changed.update({1: copy(row(s, 1))}),
     "are archived, and still there": lambda s: s.state.bookings.archived.update({1: row(s, 1)}),
     "a user stands under": lambda s: s.state.users.rows.update(zed=row(s, 1)),
+    "stands under another's number": lambda s: s.state.epochs.rows.update({4: s.state.epochs.rows[3]}),
+    "epochs are kept": lambda s: s.state.epochs.rows.update(
+        {number: Epoch(number, number, 1, "n") for number in range(4, EPOCHS_KEPT + 4)}
+    ),
+    "the epoch of epochs falls from 3 to 1": lambda s: s.state.epochs.rows.update({1: s.state.epochs.rows.pop(1)}),
+    "the first_seq of epochs falls": lambda s: setattr(s.state.epochs.rows[1], "first_seq", 10**6),
+    "the at_ms of epochs falls": lambda s: setattr(s.state.epochs.rows[1], "at_ms", 10**15),
+    "epoch 3 is to begin yet": lambda s: setattr(s.state.epochs.rows[3], "first_seq", 10**6),
+    "there are 1001 members": lambda s: s.state.members.rows.update(dict.fromkeys(range(MEMBERS_MAX))),
+    "member n9 stands under": lambda s: s.state.members.rows.update(n9=s.state.members.rows["n1"]),
+    "is so since seq": lambda s: setattr(s.state.members.rows["n1"], "since_seq", 10**6),
+    "standbys are waited for": lambda s: setattr(s.state, "sync_standbys", -1),
+    "unknown secret": lambda s: s.state.secrets.rows.update(other=s.state.secrets.rows["ticket_key"]),
+    "of another length": lambda s: setattr(s.state.secrets.rows["ticket_key"], "value", b"k"),
     "sales and events differ": lambda s: s.state.sales.pop(1),
 }
 

@@ -29,7 +29,8 @@ from onsale.engine.rules.chores import due
 from onsale.engine.search import Hits, SearchRequest
 from onsale.engine.state import State
 from onsale.engine.status import REFUND_PENDING_AT_PROVIDER
-from onsale.http.gateway import GoneError, Member, UnavailableError
+from onsale.http.call import Answer, Call
+from onsale.http.gateway import ClusterChange, ClusterView, GoneError, Member, UnavailableError
 
 START_MS = 1_795_341_600_000  # 2026-11-22T10:00:00Z
 
@@ -43,6 +44,16 @@ class EngineGateway:
         self.hold_ms = 300_000
         self.payment_provider = "test"
         self.role = "primary"
+        self.leads = True
+        self.primary_address = ""
+        self.forwarded: list[Call] = []
+        self.forwarded_answer: Answer | None = None  # of the primary, when this node does not lead
+        self.more_members: list[Member] = []
+        self.problems: list[str] = []
+        self.sync_standbys = 0
+        self.primary = "one"
+        self.unsafe: ClusterChange | None = None  # the answer to every order
+        self.orders: list[tuple[Any, ...]] = []
         self.ready = True
         self.lag_ms = 0
         self.provider_is_slow = False
@@ -147,9 +158,34 @@ class EngineGateway:
     def ticket_codes(self, booking_id: int, quantity: int) -> list[str]:
         return [f"CODE-{booking_id}-{number}" for number in range(1, quantity + 1)]
 
-    def members(self) -> list[Member]:
+    async def forward(self, call: Call) -> Answer | None:
+        self.forwarded.append(call)
+        return self.forwarded_answer
+
+    def cluster(self) -> ClusterView:
         seq = self._durable_seq
-        return [Member("one", self.role, "serving", 1, seq, self.state.seq, seq, self.lag_ms, "127.0.0.1:8080")]
+        own = Member("one", self.role, "serving", 1, seq, self.state.seq, seq, self.lag_ms, "http://127.0.0.1:8080")
+        members = [own, *self.more_members]
+        return ClusterView("one", self.role, 1, seq, self.sync_standbys, self.primary, members, self.problems)
+
+    async def failover(
+        self, to: str | None, *, accept_data_loss: bool, sync_standbys: int | None, dry_run: bool
+    ) -> ClusterChange:
+        return self._ordered("failover", to, accept_data_loss, sync_standbys, dry_run)
+
+    async def switchover(self, to: str | None, *, dry_run: bool) -> ClusterChange:
+        return self._ordered("switchover", to, dry_run)
+
+    async def set_sync_standbys(self, count: int) -> ClusterChange:
+        return self._ordered("sync_standbys", count)
+
+    async def remove_member(self, name: str) -> ClusterChange:
+        return self._ordered("remove", name)
+
+    def _ordered(self, *order: Any) -> ClusterChange:
+        self._check_not_busy()
+        self.orders.append(order)
+        return self.unsafe or ClusterChange(True, ["two answers.", "two leads in epoch 2."], 2, "two")
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

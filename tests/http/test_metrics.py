@@ -10,7 +10,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from onsale.engine.codes import Code
 from onsale.engine.commands import Book, Sweep
 from onsale.engine.replies import Booked, Done, InLine, Refusal
-from onsale.http.metrics import CONTENT_TYPE, ROUTES_MAX, Histogram, Metrics, Reading
+from onsale.http.gateway import ROLES
+from onsale.http.metrics import (
+    CONTENT_TYPE,
+    MEMBERS_SHOWN_MAX,
+    ROUTES_MAX,
+    Histogram,
+    MemberReading,
+    Metrics,
+    Reading,
+)
 
 BOOK = Book("u-1", 1, 300_000)
 BOOKED = Booked(1, 1, "u-1", 1, "standard", 1, 100, "EUR", 0, 300_000)
@@ -114,11 +123,28 @@ def test_gauges_are_read_at_each_scrape() -> None:
     assert [value(f"onsale_{name}") for name in names] == [7, 5, 3, 1, 9, 6, 8]
     assert value("onsale_bookings", status="held") == 2
     assert value("onsale_bookings", status="waiting") == 0, "a status nobody has is zero, not missing"
-    assert [value("onsale_role", role=role) for role in ("primary", "standby", "replica")] == [1, 0, 0]
+    assert [value("onsale_role", role=role) for role in ROLES] == [1, 0, 0, 0]
     now[0] = reading(seq=8, role="standby")
     value = scrape(metrics)
     assert value("onsale_seq") == 8
-    assert [value("onsale_role", role=role) for role in ("primary", "standby", "replica")] == [0, 1, 0]
+    assert [value("onsale_role", role=role) for role in ROLES] == [0, 1, 0, 0]
+
+
+def test_replication_is_told_by_member() -> None:
+    members = [MemberReading("B", "standby", 20, 3), MemberReading("R", "replica", 1500, 40)]
+    value = scrape(Metrics(lambda: reading(sync_standbys=2, sync_standbys_met=1, lag_ms=250, members=members)))
+    assert [value(f"onsale_{name}") for name in ("sync_standbys", "sync_standbys_met", "lag_seconds")] == [2, 1, 0.25]
+    assert value("onsale_member_lag_seconds", member="R", role="replica") == 1.5
+    assert value("onsale_member_lag_facts", member="B", role="standby") == 3
+
+
+def test_members_are_bounded_and_the_worst_of_the_rest_is_shown() -> None:
+    members = [MemberReading(f"r-{number:04}", "replica", number, number * 2) for number in range(500)]
+    metrics = Metrics(lambda: reading(members=members))
+    value = scrape(metrics)
+    assert value("onsale_member_lag_seconds", member="other", role="other") == 0.499
+    assert value("onsale_member_lag_facts", member="other", role="other") == 998
+    assert metrics.render().count(b"onsale_member_lag_facts{") == MEMBERS_SHOWN_MAX + 1
 
 
 def test_the_process_itself_is_measured(metrics: Metrics) -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from onsale.http.routes import ROUTES
-from onsale.tests.http.api_calls import Calls
+from onsale.tests.http.api_calls import Calls, as_call
 
 ALLOWED = {
     "/events": "GET, HEAD, OPTIONS, POST",
@@ -58,6 +58,25 @@ async def test_head_is_get_without_the_body(calls: Calls, path: str) -> None:
     if path != "/metrics":
         assert {**head.headers} == {**get.headers}
     assert head.body, "whoever writes it to the socket leaves it out, and needs its length"
+
+
+async def test_a_node_without_a_state_answers_for_itself_alone(calls: Calls) -> None:
+    await calls.event()
+    calls.gateway.ready = False
+    for method, path, code in (("GET", "/events", "replica_behind"), ("POST", "/events", "no_primary")):
+        got = await calls(method, path, {})
+        assert (got.status, got.code, got.headers["Retry-After"]) == (503, code, "1")
+    assert calls.hot(as_call("GET", "/events/1/availability"), lambda answer: None) is False
+    for path in ("/healthz", "/cluster", "/metrics", "/docs"):
+        assert (await calls("GET", path)).status == 200
+    assert (await calls("POST", "/cluster/failover")).status == 200
+
+
+async def test_a_read_that_cannot_be_waited_for_is_not_shown(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    await calls.event()
+    monkeypatch.setattr(calls.gateway, "when_durable", lambda done: done(None))
+    for got in (await calls("GET", "/events/1"), calls.at_once("GET", "/events/1/availability")):
+        assert (got.status, got.code) == (503, "not_durable")
 
 
 async def test_an_exception_is_answered_and_logged(calls: Calls, caplog: pytest.LogCaptureFixture) -> None:

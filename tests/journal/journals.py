@@ -1,6 +1,6 @@
 """Small journals to test with."""
 
-from onsale.journal.batch import Position, decode_batch
+from onsale.journal.batch import Position, Sealed, decode_batch, seal
 from onsale.journal.disk import Disk
 from onsale.journal.reader import read_batches
 from onsale.journal.recovery import create_journal, recover
@@ -18,17 +18,40 @@ def payload(number: int) -> bytes:
 
 
 def begin(disk: Disk, *, segment_bytes_max: int = SEGMENT_BYTES_MAX, journal_id: bytes = JOURNAL_ID) -> JournalAppender:
-    return JournalAppender(disk, create_journal(disk, journal_id), epoch=1, segment_bytes_max=segment_bytes_max)
+    return JournalAppender(disk, create_journal(disk, journal_id), segment_bytes_max=segment_bytes_max)
 
 
-def resume(disk: Disk, *, segment_bytes_max: int = SEGMENT_BYTES_MAX, epoch: int = 1) -> JournalAppender:
-    return JournalAppender(disk, recover(disk), epoch=epoch, segment_bytes_max=segment_bytes_max)
+def resume(disk: Disk, *, segment_bytes_max: int = SEGMENT_BYTES_MAX) -> JournalAppender:
+    return JournalAppender(disk, recover(disk), segment_bytes_max=segment_bytes_max)
+
+
+def add(appender: JournalAppender, payload: bytes, *, at_ms: int, count: int = 1, epoch: int = 1) -> Sealed:
+    """One batch of this node's own."""
+    sealed = seal(appender.position, epoch=epoch, at_ms=at_ms, count=count, payload=payload)
+    appender.append(sealed)
+    return sealed
 
 
 def append(appender: JournalAppender, *numbers: int) -> None:
     """One batch per number; batch n holds n % 3 + 1 facts at n ms."""
     for number in numbers:
-        appender.append(number, number % 3 + 1, payload(number))
+        add(appender, payload(number), at_ms=number, count=number % 3 + 1)
+
+
+def sealed_behind(position: Position, *numbers: int, epoch: int = 1, fill_bytes: int = 0) -> list[Sealed]:
+    """The same batches, as they come from another node; with so many more bytes each."""
+    found = []
+    for number in numbers:
+        content = payload(number) + bytes(fill_bytes)
+        sealed = seal(position, epoch=epoch, at_ms=number, count=number % 3 + 1, payload=content)
+        found.append(sealed)
+        position = sealed.position
+    return found
+
+
+def receive(appender: JournalAppender, *numbers: int) -> None:
+    """All of them as one group."""
+    appender.append_received(sealed_behind(appender.position, *numbers))
 
 
 def contents(disk: Disk, after_seq: int = 0) -> list[bytes]:

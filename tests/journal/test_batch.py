@@ -3,6 +3,7 @@
 import struct
 from zlib import crc32
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,12 @@ from onsale.journal.batch import (
     decode_batch,
     decode_header,
     encode_batch,
+    position_behind,
+    seal,
+    sealed_again,
+    unseal,
     why_not_next,
+    why_not_sealed_for,
 )
 
 
@@ -171,3 +177,69 @@ def test_what_may_follow_on_what(position, reason):
     found = why_not_next(decode_batch(memoryview(encoded()[0])), position)
     assert reason in found
     assert bool(reason) == bool(found)
+
+
+BEFORE = Position(seq=40, hash=b"p" * 16, epoch=3, at_ms=1_700_000_000_000)
+
+
+def test_a_sealed_batch_says_where_it_leads():
+    sealed = seal(BEFORE, epoch=4, at_ms=BEFORE.at_ms, count=3, payload=b"three facts")
+    batch = decode_batch(memoryview(sealed.data))
+    assert sealed.position == position_behind(batch) == Position(43, batch.hash, 4, BEFORE.at_ms)
+    assert (sealed.first_seq, sealed.count) == (41, 3)
+    assert (batch.durable_seq, batch.previous_hash, batch.payload) == (40, b"p" * 16, b"three facts")
+    assert why_not_next(batch, BEFORE) == why_not_sealed_for(sealed, BEFORE) == ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"count": 0},
+        {"count": -1},
+        {"count": COUNT_MAX + 1},
+        {"payload": b""},
+        {"payload": bytes(PAYLOAD_BYTES_MAX + 1)},
+        {"epoch": 2},
+        {"at_ms": BEFORE.at_ms - 1},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_nothing_is_sealed_that_can_not_follow(changes):
+    with pytest.raises(ValueError, match=r"can't follow|a batch"):
+        seal(BEFORE, **({"epoch": 3, "at_ms": BEFORE.at_ms, "count": 1, "payload": b"x"} | changes))
+
+
+@given(count=st.integers(1, COUNT_MAX), payload=st.binary(min_size=1, max_size=2000))
+def test_what_is_sealed_is_unsealed_the_same(count, payload):
+    sealed = seal(BEFORE, epoch=3, at_ms=BEFORE.at_ms, count=count, payload=payload)
+    again, batch = unseal(sealed.data)
+    assert again == sealed == sealed_again(batch)
+    assert (batch.payload, batch.count) == (payload, count)
+
+
+def test_what_is_not_one_batch_of_facts_is_not_unsealed():
+    data, _ = encoded()
+    mark, _ = encoded(count=0, payload=b"")
+    for wrong in (b"", data[:-1], data + b"x", data + data, mark, bytes(200)):
+        with pytest.raises(BadBatch):
+            unseal(wrong)
+
+
+def test_every_flipped_bit_on_the_way_is_noticed():
+    data = bytearray(encoded()[0])
+    for offset in range(len(data)):
+        for bit in range(8):
+            data[offset] ^= 1 << bit
+            with pytest.raises(BadBatch):
+                unseal(bytes(data))
+            data[offset] ^= 1 << bit
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seq": 39}, {"seq": 41}, {"hash": b"q" * 16}, {"epoch": 4}, {"at_ms": BEFORE.at_ms + 1}], ids=str
+)
+def test_a_sealed_batch_follows_on_one_position_alone(changes):
+    sealed = seal(BEFORE, epoch=3, at_ms=BEFORE.at_ms, count=1, payload=b"x")
+    _, batch = unseal(sealed.data)
+    other = msgspec.structs.replace(BEFORE, **changes)
+    assert why_not_sealed_for(sealed, other) == why_not_next(batch, other) != ""

@@ -34,6 +34,14 @@ def test_it_survives_a_loss_of_power(path: Path) -> None:
         assert database.execute("PRAGMA busy_timeout").fetchone() == (5_000,)
 
 
+def test_it_is_not_for_everyone_on_the_machine(path: Path) -> None:
+    """It holds people's addresses, and the key that signs their tickets."""
+    with closing(Checkpoint(path)) as checkpoint:
+        checkpoint.write(*take(rich_history(1).state))
+        for file in path.parent.iterdir():  # the database, its log, and the log's index
+            assert file.stat().st_mode & 0o007 == 0, file
+
+
 @pytest.mark.parametrize(
     ("attached", "pages"), [("table", 0), ("folder", 0), ("", 1_000), ("table, but the log is huge", 1_000)]
 )

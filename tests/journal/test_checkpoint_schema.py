@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "checkpoint.sqlite"
 
 
-LAYOUTS = {1: "a6f2f256a4b4c386"}
+LAYOUTS = {1: "a6f2f256a4b4c386", 2: "ab8408698549f5b0"}
 
 
 def test_a_changed_layout_has_a_version_of_its_own(path: Path) -> None:
@@ -55,7 +55,7 @@ def test_an_older_version_gets_the_new_columns(path: Path, monkeypatch: pytest.M
         database.execute("DROP TABLE refunds")
     with pytest.raises(CorruptCheckpoint):  # of this version it is damaged
         restored(path)
-    _become_version_2(monkeypatch)
+    _become_the_next_version(monkeypatch)
 
     loaded = load(path)
     assert loaded is not None
@@ -73,11 +73,11 @@ def test_an_older_version_gets_the_new_columns(path: Path, monkeypatch: pytest.M
     booking_id = booking_id_of(history.book("somebody new", 2))
     changes, notices, position = take(found)
     with closing(Checkpoint(path)) as checkpoint:
-        checkpoint.write(changes, notices, replace(position, schema_version=2))
+        checkpoint.write(changes, notices, replace(position, schema_version=SCHEMA_VERSION + 1))
     assert state_hash(restored(path)) == state_hash(found)
     assert query(path, f"SELECT unsettled FROM bookings WHERE id = {booking_id}") == [(0,)]
 
 
-def _become_version_2(monkeypatch: pytest.MonkeyPatch) -> None:
+def _become_the_next_version(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("checkpoint", "checkpoint_database", "checkpoint_schema"):
-        monkeypatch.setattr(f"onsale.journal.{module}.SCHEMA_VERSION", 2)
+        monkeypatch.setattr(f"onsale.journal.{module}.SCHEMA_VERSION", SCHEMA_VERSION + 1)

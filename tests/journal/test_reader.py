@@ -4,12 +4,14 @@ from itertools import pairwise
 
 import pytest
 
-from onsale.journal.batch import SEQ_MAX
+from onsale.journal.batch import SEQ_MAX, position_behind, unseal
 from onsale.journal.disk import Disk
 from onsale.journal.errors import CorruptJournal, HistoryGone, JournalFailed, NoJournal
-from onsale.journal.reader import CHUNK_BYTES, JournalReader, read_batches
+from onsale.journal.reader import CHUNK_BYTES, JournalReader, SealedReader, position_at, read_batches
+from onsale.journal.recovery import recover
+from onsale.journal.retention import remove_through
 from onsale.journal.segments import list_segments
-from onsale.tests.journal.journals import FIRST, append, begin, contents, filled, payload, resume
+from onsale.tests.journal.journals import FIRST, add, append, begin, contents, filled, payload, receive, resume, whole
 from onsale.tests.simulation.disk import SimulatedDisk
 
 
@@ -68,7 +70,7 @@ def test_a_batch_larger_than_a_chunk_is_read(disk):
     appender = begin(disk)
     large = bytes(range(256)) * (CHUNK_BYTES // 100)
     for at_ms, data in enumerate([b"small", large, b"small", large + b"x"]):
-        appender.append(at_ms, 1, data)
+        add(appender, data, at_ms=at_ms)
     assert contents(disk) == [b"small", large, b"small", large + b"x"]
     assert contents(disk, after_seq=3) == [large + b"x"]
 
@@ -164,3 +166,58 @@ def test_a_failing_read_is_told_apart_from_wrong_bytes(disk):
     disk.fail("read", after=2)
     with pytest.raises(JournalFailed, match="reading"):
         list(read_batches(disk, 0))
+
+
+# For sending
+
+
+def test_batches_are_sent_as_they_are_on_disk(disk):
+    last_seq = filled_with(disk, 20)
+    batches = list(read_batches(disk, 0))
+    found = SealedReader(disk, 0).read(last_seq, 1_000_000)
+    assert [unseal(sealed.data) for sealed in found] == list(zip(found, batches, strict=True))
+    data = b"".join(whole(disk, segment.name) for segment in list_segments(disk))
+    assert all(sealed.data in data for sealed in found)
+
+
+@pytest.mark.parametrize("bytes_max", [1, 150, 500, 100_000])
+def test_it_is_sent_in_parts_without_a_gap(disk, bytes_max):
+    last_seq = filled_with(disk, 20)
+    reader, found = SealedReader(disk, 0), []
+    while part := reader.read(last_seq, bytes_max):
+        assert sum(len(sealed.data) for sealed in part[:-1]) < bytes_max
+        found += part
+    assert [unseal(sealed.data)[1] for sealed in found] == list(read_batches(disk, 0))
+    assert reader.read(last_seq, bytes_max) == []
+
+
+def test_own_and_received_batches_are_sent_alike(disk):
+    appender = begin(disk, segment_bytes_max=300)
+    append(appender, 0, 1)
+    receive(appender, 2, 3, 4)
+    append(appender, 5)
+    receive(appender, 6)
+    reader = SealedReader(disk, 5)
+    sent = reader.read(appender.position.seq, 100) + reader.read(appender.position.seq, 10_000)
+    assert [unseal(sealed.data)[1].payload for sealed in sent] == [payload(number) for number in range(2, 7)]
+
+
+def test_nothing_damaged_is_sent(disk):
+    last_seq = filled_with(disk, 10)
+    segment = list_segments(disk)[1]
+    disk.flip_bit(segment.name, segment.size_bytes - 1)
+    with pytest.raises(CorruptJournal):
+        SealedReader(disk, 0).read(last_seq, 1_000_000)
+
+
+@pytest.mark.parametrize("segment_bytes_max", [1, 400, 2**20])
+def test_where_the_chain_stands_is_known_at_every_boundary(disk, segment_bytes_max):
+    last_seq = filled_with(disk, 20, segment_bytes_max=segment_bytes_max)
+    expected = {batch.last_seq: position_behind(batch) for batch in read_batches(disk, 0)}
+    expected[0] = recover(disk).before
+    for seq in range(last_seq + 3):
+        assert position_at(disk, seq) == expected.get(seq)
+    remove_through(disk, last_seq)
+    before = recover(disk).before
+    for seq in range(last_seq + 3):
+        assert position_at(disk, seq) == (expected.get(seq) if seq >= before.seq else None)

@@ -2,13 +2,15 @@
 
 import pytest
 
-from onsale.journal.batch import BATCH_BYTES_MAX, Position
+from onsale.journal.batch import BATCH_BYTES_MAX, EpochStart, Position
 from onsale.journal.errors import CorruptJournal, JournalError, JournalFailed, NoJournal
 from onsale.journal.recovery import create_journal, recover
+from onsale.journal.retention import remove_through
 from onsale.journal.segments import HEADER_BYTES, list_segments, segment_name
 from onsale.tests.journal.journals import (
     FIRST,
     JOURNAL_ID,
+    add,
     append,
     begin,
     contents,
@@ -36,6 +38,8 @@ def test_a_new_journal_is_empty(disk):
     created = create_journal(disk, JOURNAL_ID)
     assert recover(disk) == created
     assert (created.first_seq, created.last_seq, created.last_hash) == (1, 0, JOURNAL_ID)
+    assert created.before == created.position
+    assert created.epochs == ()
     assert created.marked
     assert created.dropped is None
 
@@ -51,10 +55,10 @@ def test_a_journal_may_go_on_from_elsewhere(disk):
     created = create_journal(disk, JOURNAL_ID, before=before)
     assert created.position == before
     assert created.first_seq == 100
-    appender = resume(disk, epoch=7)
+    appender = resume(disk)
     with pytest.raises(ValueError, match="5000 ms"):
-        appender.append(4999, 1, b"earlier than what came before")
-    appender.append(5000, 1, b"x")
+        add(appender, b"earlier than what came before", at_ms=4999, epoch=7)
+    add(appender, b"x", at_ms=5000, epoch=7)
     assert recover(disk).last_seq == 100
 
 
@@ -73,6 +77,36 @@ def test_it_says_where_the_chain_stands(disk, segment_bytes_max):
     assert recover(disk) == recovered
 
 
+def test_it_says_where_each_epoch_begins(disk):
+    appender = begin(disk, segment_bytes_max=300)
+    begun = []
+    for at_ms, epoch in enumerate([1, 1, 3, 3, 3, 4, 9, 9]):
+        sealed = add(appender, b"x" * 50, at_ms=at_ms, count=2, epoch=epoch)
+        if not begun or begun[-1].epoch != epoch:
+            begun.append(EpochStart(epoch, sealed.first_seq, sealed.position.hash))
+    assert recover(disk).epochs == tuple(begun)
+    assert [each.first_seq for each in begun] == [1, 5, 11, 13]
+
+
+def test_only_epochs_that_begin_in_what_is_kept_are_told(disk):
+    appender = begin(disk, segment_bytes_max=1)
+    for at_ms, epoch in enumerate([1, 1, 2, 2, 3]):
+        add(appender, b"x", at_ms=at_ms, epoch=epoch)
+    remove_through(disk, 3)
+    recovered = recover(disk)
+    assert (recovered.before.seq, recovered.before.epoch) == (3, 2)
+    assert [(each.epoch, each.first_seq) for each in recovered.epochs] == [(3, 5)]
+    remove_through(disk, 2**40)
+    assert [each.epoch for each in recover(disk).epochs] == [3], "the last segment begins with it"
+
+
+def test_an_epoch_that_was_torn_off_has_not_begun(disk):
+    add(appender := begin(disk), b"x", at_ms=0)
+    add(appender, b"y", at_ms=0, epoch=2)
+    disk.open(FIRST).truncate(disk.size_bytes(FIRST) - 1)
+    assert [each.epoch for each in recover(disk).epochs] == [1]
+
+
 def test_without_a_clean_stop_there_is_no_mark(disk):
     filled(disk, 0, 1, close=False)
     assert not recover(disk).marked
@@ -88,8 +122,8 @@ def test_old_segments_may_be_gone(disk):
 
 def test_the_largest_batches_are_recovered(disk):
     appender = begin(disk)
-    appender.append(0, 1, bytes(BATCH_BYTES_MAX - 84))
-    appender.append(0, 1, b"x")
+    add(appender, bytes(BATCH_BYTES_MAX - 84), at_ms=0)
+    add(appender, b"x", at_ms=0)
     assert recover(disk).position == appender.position
 
 
@@ -179,7 +213,7 @@ def test_a_segment_of_another_history_is_refused(disk):
     filled(disk, *range(6), segment_bytes_max=1)
     other = SimulatedDisk(2)
     appender = begin(other, segment_bytes_max=1)
-    appender.append(0, 1, b"another first batch")
+    add(appender, b"another first batch", at_ms=0)
     append(appender, *range(1, 6))
     assert [it.name for it in list_segments(other)] == [it.name for it in list_segments(disk)]
     last = list_segments(disk)[-1]

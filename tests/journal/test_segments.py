@@ -1,12 +1,15 @@
 """Segment files: names, headers, creation."""
 
+from contextlib import suppress
 from zlib import crc32
 
+import msgspec
 import pytest
 
 from onsale.journal.batch import Position
 from onsale.journal.errors import CorruptJournal, JournalFailed
 from onsale.journal.segments import (
+    GROUPED_FORMAT_VERSION,
     HEADER_BYTES,
     Segment,
     SegmentHeader,
@@ -29,6 +32,33 @@ def test_a_header_is_read_as_it_was_written():
     assert segment == Segment("00000000000000000042.segment", 42, HEADER_BYTES)
     assert list_segments(disk) == [segment]
     assert read_header(disk, segment) == HEADER
+
+
+def test_a_header_says_of_which_kind_the_segment_is():
+    disk = SimulatedDisk(1)
+    grouped = msgspec.structs.replace(HEADER, grouped=True)
+    assert read_header(disk, create_segment(disk, grouped)) == grouped
+    assert encode_header(grouped) != encode_header(HEADER)
+
+
+def test_a_segment_of_the_same_name_is_replaced_as_a_whole():
+    """That is how one without facts becomes one of the other kind."""
+    grouped = msgspec.structs.replace(HEADER, grouped=True)
+    found = set()
+    for step in range(6):
+        for seed in range(20):
+            disk = SimulatedDisk(seed)
+            segment = create_segment(disk, HEADER)
+            disk.lose_power(after=step)
+            with suppress(PowerLost):
+                assert create_segment(disk, grouped) == segment
+            disk.crash()
+            assert list_segments(disk) == [segment]
+            found.add(read_header(disk, segment).grouped)
+            assert read_header(disk, segment).before == HEADER.before
+            remove_leftovers(disk)
+            assert disk.names() == [segment.name]
+    assert found == {False, True}
 
 
 def test_names_sort_as_their_seqs_do():
@@ -85,7 +115,7 @@ def test_a_later_format_asks_for_a_newer_program():
     disk = SimulatedDisk(1)
     segment = create_segment(disk, HEADER)
     data = bytearray(encode_header(HEADER))
-    data[6] = 2
+    data[6] = GROUPED_FORMAT_VERSION + 1
     overwrite(disk, segment.name, bytes(data[:64]) + crc32(data[:64]).to_bytes(4, "little"))
     with pytest.raises(CorruptJournal, match="newer version"):
         read_header(disk, segment)

@@ -12,6 +12,7 @@ from onsale.journal.segments import HEADER_BYTES, list_segments
 from onsale.tests.journal.journals import (
     FIRST,
     append,
+    begin,
     contents,
     copy,
     damaged,
@@ -19,6 +20,7 @@ from onsale.tests.journal.journals import (
     offsets,
     overwrite,
     payload,
+    receive,
     resume,
     whole,
 )
@@ -242,3 +244,105 @@ def test_corruption_says_where_and_what_to_do(disk):
     assert (error.segment, error.offset, error.seq) == (FIRST, begins, 2)
     for part in (FIRST, f"byte {begins}", "seq 2", "does not match its hash", "onsale standby", "onsale restore"):
         assert part in str(error)
+
+
+# In a grouped segment
+
+
+@pytest.fixture
+def grouped(disk) -> SimulatedDisk:
+    """Two groups: batches 0 and 1, then 2, 3 and 4; stopped uncleanly."""
+    appender = begin(disk)
+    receive(appender, 0, 1)
+    receive(appender, 2, 3, 4)
+    return disk
+
+
+def test_every_length_of_a_grouped_segment_recovers_to_whole_batches(grouped):
+    data, ends = whole(grouped, FIRST), offsets(grouped)
+    marks = (0, 3)
+    for length in range(HEADER_BYTES, len(data)):
+        twin = copy(grouped)
+        overwrite(twin, FIRST, data[:length])
+        recovered = recover(twin)
+        records = sum(end <= length for end in ends) - 1
+        batches = records - sum(mark < records for mark in marks)
+        assert contents(twin) == [payload(number) for number in range(batches)]
+        assert (recovered.dropped is None) == (length in ends)
+        assert recover(twin).position == recovered.position
+
+
+def test_every_flipped_bit_of_a_grouped_segment_is_noticed(grouped):
+    """Behind the last mark it may be a torn group, of which the first batches stay; before it, it is corruption."""
+    size_bytes, begins = grouped.size_bytes(FIRST), offsets(grouped)
+    mark_begins = begins[3]
+    for offset in range(size_bytes):
+        bit = offset % 8
+        grouped.flip_bit(FIRST, offset, bit)
+        if offset < mark_begins:
+            with pytest.raises(CorruptJournal):
+                recover(grouped, repair=False)
+        else:
+            torn = recover(grouped, repair=False).dropped
+            assert torn is not None
+            assert torn.offset == max(begin for begin in begins if begin <= offset)
+            assert torn.size_bytes == size_bytes - torn.offset
+        grouped.flip_bit(FIRST, offset, bit)
+    assert recover(grouped).dropped is None
+
+
+def test_what_the_leader_knew_to_be_durable_proves_nothing_here(grouped):
+    """The batches behind the torn one say that it was durable: on the disk of the node that sealed them."""
+    begins = offsets(grouped)
+    grouped.flip_bit(FIRST, begins[4] + 70)
+    recovered = recover(grouped)
+    assert recovered.dropped.offset == begins[4]
+    assert recovered.dropped.first_seq == 4
+    assert "some facts from seq 4" in str(recovered.dropped)
+    assert contents(grouped) == [payload(0), payload(1)]
+
+
+def test_a_group_whose_mark_is_torn_is_cut_off_as_a_whole(grouped):
+    begins = offsets(grouped)
+    grouped.flip_bit(FIRST, begins[3])
+    assert recover(grouped).dropped.offset == begins[3]
+    assert contents(grouped) == [payload(0), payload(1)]
+    receive(resume(grouped), 2, 3)
+    assert contents(grouped) == [payload(number) for number in range(4)]
+
+
+def test_what_is_known_from_elsewhere_is_no_torn_group(grouped):
+    position = recover(grouped).position
+    begins = offsets(grouped)
+    grouped.flip_bit(FIRST, begins[5] + 70)
+    first_seq = 4 + 3
+    assert recover(copy(grouped), known_durable_seq=first_seq - 1).dropped is not None
+    for known_seq in (first_seq, position.seq):
+        with pytest.raises(CorruptJournal, match="known to have been durable"):
+            recover(grouped, known_durable_seq=known_seq)
+
+
+def test_after_a_clean_stop_no_group_can_pass_for_a_torn_one(grouped):
+    resume(grouped).close()
+    mark_begins = offsets(grouped)[-2]
+    for offset in range(0, mark_begins, 3):
+        with pytest.raises(CorruptJournal):
+            recover(damaged(grouped, offset))
+
+
+def test_a_group_is_not_torn_once_a_segment_of_another_kind_follows(grouped):
+    size_bytes = grouped.size_bytes(FIRST)
+    append(resume(grouped), 5)
+    grouped.flip_bit(FIRST, size_bytes - 1)
+    with pytest.raises(CorruptJournal, match="later segment"):
+        recover(grouped)
+
+
+def test_swapped_repeated_and_missing_batches_of_a_group_are_refused(grouped):
+    data, ends = whole(grouped, FIRST), offsets(grouped)
+    records = [data[begin:end] for begin, end in pairwise(ends)]
+    for wrong in ((0, 1, 2, 3, 5, 4, 6), (0, 1, 2, 3, 4, 4, 5, 6), (0, 1, 2, 3, 5, 6), (0, 2), (3, 4, 5, 6)):
+        twin = copy(grouped)
+        overwrite(twin, FIRST, data[:HEADER_BYTES] + b"".join(records[index] for index in wrong))
+        with pytest.raises(CorruptJournal):
+            recover(twin)

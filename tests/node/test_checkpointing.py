@@ -29,10 +29,11 @@ class Desk:
         self.handed: list[tuple[dict[str, Any], list[Any], Position]] = []
         self.later: list[Callable[[], None]] = []
         self.now = 0.0
+        self.epoch = 1
         self.checkpointing = Checkpointing(
             self.state,
             self,
-            epoch=1,
+            epoch=lambda: self.epoch,
             journal_id=JOURNAL_ID,
             seq=0,
             call_later=lambda _seconds, callback: self.later.append(callback),
@@ -189,7 +190,7 @@ def test_what_a_start_applied_from_the_journal_is_recent_too() -> None:
     desk = Desk()
     desk.do(Book("ada", 1, HOLD_MS))
     started = Checkpointing(
-        desk.state, desk, epoch=1, journal_id=JOURNAL_ID, seq=0, call_later=lambda _seconds, _callback: None
+        desk.state, desk, epoch=lambda: 1, journal_id=JOURNAL_ID, seq=0, call_later=lambda _seconds, _callback: None
     )
     assert [booking.id for booking in started.bookings_of("ada")] == [1]
     assert [notice.booking_id for notice in started.notices_of("ada")] == [1]

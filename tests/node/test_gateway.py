@@ -1,10 +1,11 @@
-"""Who waits for a payment provider's first word."""
+"""Who decides commands here, and who waits for a payment provider's first word."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from onsale.engine.codes import Code
 from onsale.engine.commands import Idempotency, PaymentSucceededOutcome, SettlePayment, StartPayment
 from onsale.engine.replies import Paid, PaymentUnderway, Reply
 from onsale.engine.status import PAYMENT_STARTED
@@ -34,22 +35,24 @@ class Setting:
 
     def __init__(self) -> None:
         payment = SimpleNamespace(id=7, status=PAYMENT_STARTED, key=FIRST_KEY.digest)
-        self.state = SimpleNamespace(payments=SimpleNamespace(rows={7: payment}))
-        self.hold_ms = 1_000
+        self.state = SimpleNamespace(payments=SimpleNamespace(rows={7: payment}), seq=4, at_ms=1_000)
         self.says: Reply = UNDERWAY
         self.timers: list[Timer] = []
         parts: dict[str, Any] = dict.fromkeys(
-            ("search", "archive", "checkpointing", "journal", "tickets", "reach", "address")
+            ("search", "archive", "checkpointing", "journal", "tickets", "positions", "forwarder")
         )
+        parts["positions"] = self.positions = SimpleNamespace(seq=3)
+        self.member = SimpleNamespace(leading=self)
+        self.durable = SimpleNamespace(seq=5)
         self.gateway = NodeGateway(
-            self,  # type: ignore[arg-type]
+            self.state,  # type: ignore[arg-type]
             **parts,
             call_later=self.call_later,
             provider_name="test",
-            name="n",
-            epoch=1,
+            hold_ms=1_000,
+            member=lambda: self.member,  # type: ignore[arg-type, return-value]
         )
-
+        self.gateway.lead(self)  # type: ignore[arg-type]
         self.untold: list[Any] | None = None  # a list: decided, and not durable yet
 
     def submit(self, _command: Any, _key: Any, done: Any) -> None:
@@ -58,6 +61,12 @@ class Setting:
             done(says, False)
         else:
             self.untold.append(lambda: done(says, False))
+
+    def when_durable(self, done: Any) -> None:
+        done(5)
+
+    def now_ms(self) -> int:
+        return 2_000
 
     def call_later(self, seconds: float, callback: Any, *arguments: Any) -> Timer:
         self.timers.append(Timer(seconds, callback, arguments))
@@ -115,3 +124,48 @@ def test_a_key_that_did_not_begin_the_attempt_is_answered_at_once() -> None:
     assert (first, other, unkeyed) == ([], [UNDERWAY], [])
     setting.settle()
     assert (first, other, unkeyed) == ([PAID], [UNDERWAY], [PAID])
+
+
+# --- roles
+
+
+def test_a_node_that_leads_decides_with_its_loop() -> None:
+    setting = Setting()
+    setting.says = PAID
+    answers: list[Reply] = []
+    gateway = setting.gateway
+    gateway.submit_hot(StartPayment("ada", 1, "10.00"), None, lambda reply, _replayed: answers.append(reply))
+    assert answers == [PAID]
+    assert (gateway.leads, gateway.durable_seq, gateway.now_ms()) == (True, 5, 2_000)
+
+
+@pytest.mark.parametrize("call", ["submit", "submit_hot"])
+def test_a_node_that_pauses_or_follows_decides_nothing(call: str) -> None:
+    setting = Setting()
+    gateway = setting.gateway
+    gateway.pause()
+    answers: list[Any] = []
+    getattr(gateway, call)(StartPayment("ada", 1, "10.00"), None, lambda reply, _replayed: answers.append(reply))
+    assert [answer.code for answer in answers] == [Code.NO_PRIMARY]
+    assert not gateway.leads
+    assert gateway.durable_seq == 3, "what it has applied, not what its loop once said"
+    assert gateway.now_ms() == setting.state.at_ms
+
+
+def test_a_node_that_leads_again_decides_with_the_new_loop() -> None:
+    setting, other = Setting(), Setting()
+    setting.gateway.pause()
+    other.says = PAID
+    setting.gateway.lead(other)  # type: ignore[arg-type]
+    answers: list[Reply] = []
+    setting.gateway.submit(StartPayment("ada", 1, "10.00"), None, lambda reply, _replayed: answers.append(reply))
+    assert answers == [PAID]
+
+
+def test_reads_wait_for_what_they_show_only_where_it_may_not_be_committed() -> None:
+    setting = Setting()
+    positions: list[int | None] = []
+    setting.gateway.when_durable(positions.append)
+    setting.member.leading = None  # it follows: its state holds nothing that is not
+    setting.gateway.when_durable(positions.append)
+    assert positions == [5, 4]

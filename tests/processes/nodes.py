@@ -1,37 +1,71 @@
-"""Real nodes for tests: started as a user would, on a free port, ended with the test."""
+"""Real nodes for tests: started as a user would, on free ports, ended with the test."""
 
 import asyncio
+import itertools
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import uuid
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 
 START_SECONDS_MAX = 30
 
+_ports = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
+
+
+def free_port() -> int:
+    """One that a node can take again after it was killed: no connection of this machine is given it meanwhile."""
+    for port in _ports:
+        with socket.socket() as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("there are always more ports")
+
 
 class Node:
-    """`onsale serve` on a data folder, as a process of its own."""
+    """`onsale serve`, `standby` or `replica` on a data folder, as a process of its own.
 
-    def __init__(self, data: Path, *flags: str, environment: dict[str, str] | None = None) -> None:
+    With `port` 0 it takes another one at each start.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *flags: str,
+        kind: str = "serve",
+        name: str = "",
+        port: int = 0,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.data = data
         self.flags = flags
+        self.kind = kind
+        self.name = name
+        self.port = port
         self.environment = environment or {}
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
         self.lines: list[str] = []
 
-    def start(self) -> Self:
+    def start(self, *flags: str) -> Self:
+        """`flags`: for this start only."""
         listening = threading.Event()
         self.url = ""
+        name = ("--name", self.name) if self.name else ()
+        listen = ("--listen", f"127.0.0.1:{self.port}")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "onsale", "serve", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.flags],
+            [sys.executable, "-m", "onsale", self.kind, "--data", str(self.data), *listen, *name, *self.flags, *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -48,18 +82,34 @@ class Node:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.append(line.rstrip())
-            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            found = re.search(rf"serves (http://127\.0\.0\.1:{self.port or '[0-9]+'})", line)
             if found and not listening.is_set():
-                self.url = found.group()
+                self.url = found.group(1)
                 listening.set()
         process.stdout.close()
         listening.set()
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def said(self, text: str) -> bool:
+        return any(text in line for line in self.lines)
 
     def kill(self) -> None:
         """Kill -9: no goodbye."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP: nothing happens there, and its connections stay open."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
         """Ctrl-C."""
@@ -72,7 +122,7 @@ class Node:
         return self.process.wait(seconds)
 
     def end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        if self.runs:
             self.kill()
 
     def __enter__(self) -> Self:
@@ -93,19 +143,30 @@ def verify(data: Path) -> subprocess.CompletedProcess[str]:
     return onsale("verify", "--data", str(data), "--format", "json")
 
 
+class Said(NamedTuple):
+    """An answer as it came."""
+
+    status: int
+    body: bytes
+
+
 class Client:
     """Calls a node's API; `None` for an answer means that nobody knows what became of the request."""
 
-    def __init__(self, url: str, *, connections: int = 100) -> None:
+    def __init__(self, url: str, *, connections: int = 100, seconds: float = 20) -> None:
+        """`seconds`: how long it waits for an answer."""
         self._url = url
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections), timeout=aiohttp.ClientTimeout(total=20)
+            connector=aiohttp.TCPConnector(limit=connections), timeout=aiohttp.ClientTimeout(total=seconds)
         )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
         await self._session.close()
         await asyncio.sleep(0)  # let transports close
 
@@ -128,6 +189,16 @@ class Client:
         except (aiohttp.ClientError, ConnectionError, TimeoutError):
             return None
         return status, answer
+
+    async def try_raw(self, method: str, path: str, body: Any = None, *, key: str) -> Said | None:
+        """The answer byte for byte."""
+        try:
+            async with self._session.request(
+                method, self._url + path, json=body, headers={"Idempotency-Key": key}
+            ) as response:
+                return Said(response.status, await response.read())
+        except (aiohttp.ClientError, ConnectionError, TimeoutError):
+            return None
 
     async def create_event(self, **fields: Any) -> dict[str, Any]:
         body = {

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from nodes import Client, Node, new_key, onsale, verify
 
+from onsale.tests.engine.histories import History
+
 CORRUPT = 6
 DISK = 8
 
@@ -137,7 +139,10 @@ def test_a_node_whose_folder_is_moved_away_stops_answering(data: Path) -> None:
         assert any("removed, renamed or unmounted" in line for line in node.lines), node.lines
 
 
-def test_a_damaged_ticket_key_is_refused_in_a_sentence(data: Path) -> None:
+def test_a_damaged_ticket_key_of_an_earlier_version_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    history, data = History(), tmp_path / "data"
+    history.event()
+    history.write(data)
     (data / "ticket.key").write_bytes(b"short")
     code, said = exit_code_of_a_start(data)
     assert code == CORRUPT, said

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from nodes import Client, Node, new_key, onsale, verify
 
+from onsale.node.tickets import TicketCodes
+from onsale.tests.engine.histories import History, booking_id_of
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
@@ -117,3 +120,25 @@ def test_another_address_than_loopback_needs_authentication(data: Path) -> None:
     refused = onsale("serve", "--data", str(data), "--listen", "0.0.0.0:0")
     assert refused.returncode == 4
     assert "onsale token" in refused.stderr or "ONSALE_JWT_KEY" in refused.stderr
+
+
+async def test_the_ticket_key_of_an_earlier_version_is_taken_into_the_journal(data: Path) -> None:
+    history = History()
+    history.event()
+    booking_id = booking_id_of(history.book("ada", quantity=2))
+    history.confirm(booking_id)
+    history.write(data)
+    (data / "ticket.key").write_bytes(b"o" * 32)
+    printed = TicketCodes(lambda: b"o" * 32).of(booking_id, 2)
+    node = Node(data)
+    for _ in range(2):
+        with node:
+            async with Client(node.url) as client:
+                _, booking, _ = await client.call("GET", f"/booking/{booking_id}")
+                assert [ticket["code"] for ticket in booking["tickets"]] == printed
+                _, facts, _ = await client.call("GET", f"/journal?after_seq={history.state.seq}")
+                (saved,) = [fact for fact in facts if fact["type"] == "ticket_key_saved"]
+                assert "key" not in saved
+            assert node.stop() == 0
+        (data / "ticket.key").unlink(missing_ok=True)  # it is needed no longer
+    assert verify(data).returncode == 0

@@ -211,6 +211,14 @@ class SimulatedDisk:
         """Let one call of `operation` fail with EIO: the next one, or the one `after` so many that succeed."""
         self._planned_failures.add((operation, self._calls[operation] + after))
 
+    def forget_failures(self) -> None:
+        """What was planned with `fail` does not come."""
+        self._planned_failures.clear()
+
+    @property
+    def used_bytes(self) -> int:
+        return sum(len(content.cached) for content in self._files.values())
+
     def lose_power(self, *, after: int) -> None:
         """Raise `PowerLost` in the middle of a changing operation: the next one, or the one after `after` more."""
         self._power_ends_at = self.operations + after
@@ -265,8 +273,8 @@ class SimulatedDisk:
         """How many of the bytes a write takes; raises ENOSPC when not one fits."""
         taken = count_bytes
         if self.capacity_bytes is not None:
-            used = sum(len(content.cached) for content in self._files.values())
-            taken = min(taken, max(0, size_bytes - offset) + max(0, self.capacity_bytes - used))
+            free = max(0, self.capacity_bytes - self.used_bytes)
+            taken = min(taken, max(0, size_bytes - offset) + free)
             if count_bytes and not taken:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if taken > 1 and self.random.random() < self.short_write_probability:

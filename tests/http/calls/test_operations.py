@@ -1,4 +1,4 @@
-"""Health, members, the journal and the API's own description."""
+"""Health, the journal and the API's own description."""
 
 import pytest
 
@@ -27,10 +27,14 @@ async def test_a_node_that_is_not_ready_is_alive(calls: Calls) -> None:
 
 
 async def test_a_standby_is_no_primary(calls: Calls) -> None:
-    calls.gateway.role = "standby"
+    calls.gateway.role, calls.gateway.leads = "standby", False
     calls.gateway.lag_ms = 1500
     got = await calls("GET", "/primary")
     assert (got.status, got.code) == (503, "no_primary")
+    assert "primaryAddress" not in got.json()
+    calls.gateway.primary_address = "http://10.0.0.1:8080"
+    assert (await calls("GET", "/primary")).json()["primaryAddress"] == "http://10.0.0.1:8080"
+    assert (await calls("GET", "/readyz")).json()["role"] == "standby"
     for path in ("/replica", "/replica?max_lag=2", "/replica?max_lag=1.5"):
         got = await calls("GET", path)
         assert (got.status, got.json()["lagMs"]) == (200, 1500), path
@@ -39,26 +43,10 @@ async def test_a_standby_is_no_primary(calls: Calls) -> None:
     assert (await calls("GET", "/replica?max_lag=x")).json()["field"] == "max_lag"
 
 
-async def test_the_cluster_lists_its_members(calls: Calls) -> None:
-    await calls.event()
-    got = await calls("GET", "/cluster")
-    assert got.json() == {
-        "members": [
-            {
-                "name": "one",
-                "role": "primary",
-                "state": "serving",
-                "epoch": 1,
-                "receivedSeq": 1,
-                "appliedSeq": 1,
-                "durableSeq": 1,
-                "lagMs": 0,
-                "address": "127.0.0.1:8080",
-            }
-        ],
-        "role": "primary",
-        "seq": 1,
-    }
+async def test_a_primary_that_hands_over_is_none_for_the_moment(calls: Calls) -> None:
+    calls.gateway.leads = False
+    assert (await calls("GET", "/primary")).code == "no_primary"
+    assert (await calls("GET", "/readyz")).status == 200
 
 
 async def test_the_journal_is_read_in_order_and_resumed(calls: Calls) -> None:

@@ -17,6 +17,7 @@ from onsale.http.documents.docs import docs_page
 from onsale.http.documents.openapi import OPERATIONS, describe, openapi_document
 from onsale.http.documents.openapi_parts import CONNECTION_ERRORS, Kind
 from onsale.http.documents.openapi_schemas import REQUESTS
+from onsale.http.gateway import ClusterChange
 from onsale.http.problems import STATUS
 from onsale.http.routes import ROUTES
 from onsale.http.wire.bookings import book_command, pay_command, refund_command, save_user_command
@@ -30,7 +31,6 @@ OF_LATER_VERSIONS = {
     Code.RATE_LIMITED,
     Code.QUEUE_REQUIRED,
     Code.CHALLENGE_REQUIRED,
-    Code.NOT_DURABLE,
 }
 OF_NO_CALL = {Code.METHOD_NOT_ALLOWED, Code.INTERNAL}  # of paths that have no such call, and of faults of ours
 
@@ -230,6 +230,10 @@ async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
     for path in ("", "/bookings?limit=1", "/bookings", "/notifications"):
         await calls.expect(200, "GET", f"/users/ada{path}")
     await calls.expect(200, "POST", f"/events/{event_id}/cancel")
+    for path in ("/cluster/failover", "/cluster/switchover"):
+        await calls.expect(200, "POST", path)
+    await calls.expect(200, "POST", "/cluster/sync-standbys", {"syncStandbys": 1})
+    await calls.expect(200, "DELETE", "/cluster/members/two")
     for path in ("/healthz", "/readyz", "/primary", "/replica?max_lag=5", "/cluster", "/metrics", "/openapi.json"):
         await calls.expect(200, "GET", path)
     for path in ("/docs", "/docs/errors"):
@@ -273,9 +277,17 @@ async def test_refusals_are_documented(calls: Checked) -> None:
     await calls.expect(200, "POST", f"/events/{event_id}/cancel")
     await calls.expect(409, "POST", "/booking", book)
     await calls.expect(409, "PATCH", f"/events/{event_id}", {"name": "M"})
-    calls.gateway.role = "standby"
+    calls.gateway.unsafe = ClusterChange(False, ["Two is behind."], 1, "one", fenced=True)
+    await calls.expect(409, "POST", "/cluster/failover", {"to": "two", "acceptDataLoss": False, "syncStandbys": 1})
+    await calls.expect(409, "DELETE", "/cluster/members/two")
+    calls.gateway.role, calls.gateway.leads = "standby", False
+    calls.gateway.primary_address = "http://10.0.0.1:8080"
+    await calls.expect(503, "POST", "/cluster/switchover")
     await calls.expect(503, "GET", "/primary")
+    await calls.expect(503, "POST", "/booking", book, Onsale_Forwarded_By="B")
     calls.gateway.ready = False
+    await calls.expect(503, "GET", "/events")
+    await calls.expect(503, "GET", "/users/ada")
     await calls.expect(503, "GET", "/readyz")
     await calls.expect(503, "GET", "/replica?max_lag=0")
 
@@ -285,11 +297,11 @@ async def test_who_needs_a_token_is_true(operation: Any) -> None:
     """Without one: 401 where the document asks for one, and nowhere else; with a role that may not: 403."""
     calls = Checked(secured=True)
     await calls.event()
-    path = operation.path.format(eventId=1, bookingId=1, userId="ada")
+    path = operation.path.format(eventId=1, bookingId=1, userId="ada", name="two")
     if operation.name == "readJournal":
         path += "?after_seq=99"  # what facts look like is the node's affair; see the next test
     got = await calls(operation.method, path, operation.body_example)
-    asks = operation.kind in (Kind.PERSONAL, Kind.WRITE)
+    asks = operation.kind in (Kind.PERSONAL, Kind.WRITE, Kind.ORDER)
     assert (got.status == 401) == asks
     assert ("security" in operation_of(operation.method, path)) == asks
     if operation.role:

@@ -11,7 +11,7 @@ from onsale.engine import facts as f
 from onsale.node.command_line import main
 from onsale.node.commands.sentences import sentence
 from onsale.node.commands.story import Story
-from onsale.tests.engine.histories import DAY_MS, HOLD_MS, History, busy_history
+from onsale.tests.engine.histories import DAY_MS, HOLD_MS, History, begin_cluster, busy_history, save_node
 
 CORRUPT = 6
 
@@ -100,6 +100,50 @@ def test_money_in_words() -> None:
         "Booking 1: refund 2 of 40.00 EUR, of all that is left, began, as was asked for; 1 x Standing back on sale.",
         "Booking 1: refund 2 of 40.00 EUR failed at the provider: account closed. The money is still owed.",
     ]
+
+
+def test_the_cluster_in_words() -> None:
+    history = History()
+    begin_cluster(history)
+    save_node(history, "n2", http="")
+    save_node(history, "r1", voting=False, replication="")
+    for count in (1, 2, 0):
+        history.do(c.SetSyncStandbys(count))
+    save_node(history, "n2", node_id=b"another", voting=False, replication="", http="http://n2:81")
+    save_node(history, "n2", replication="n2:7001", http="", node_id=b"another")
+    history.do(c.BeginEpoch(4, "n2"))
+    history.do(c.BeginEpoch(5, "n2"))
+    history.do(c.RemoveMember("r1"))
+    assert words(history) == [
+        "Epoch 1 began: n1 decides from here on.",
+        "Node n1 (6e316e31) takes part as a voting member, replication at n1:7000, HTTP at http://n1:80.",
+        "The key that signs ticket codes was saved; it is a secret and not shown.",
+        "Node n2 (6e326e32) takes part as a voting member, replication at n2:7000.",
+        "Node r1 (72317231) takes part as a read replica, HTTP at http://r1:80.",
+        "From here on a write is answered when the primary and 1 standby have it on disk.",
+        "From here on a write is answered when the primary and 2 standbys have it on disk.",
+        "From here on a write is answered when the primary has it on disk.",
+        (
+            "Node n2 was changed: it is another node (616e6f74) under the same name, it is a read replica from here "
+            "on, it takes no followers, HTTP is at http://n2:81."
+        ),
+        ("Node n2 was changed: it is a voting member from here on, replication is at n2:7001, it serves no HTTP."),
+        "Epoch 4 began: n2 decides from here on, after n1.",
+        "Epoch 5 began: n2 decides from here on.",
+        "Node r1 was removed from the cluster.",
+    ]
+
+
+def test_the_ticket_key_is_never_shown(data: Path) -> None:
+    history = History()
+    begin_cluster(history)
+    history.write(data)
+    for flags in ([], ["--format", "json"], ["--seq", "3"], ["--seq", "3", "--format", "json"]):
+        shown = run(data, *flags)
+        assert shown.exit_code == 0, shown.output
+        assert "signs ticket codes" in shown.output
+        assert "k" * 4 not in shown.output
+        assert (b"k" * 4).hex() not in shown.output
 
 
 def test_money_that_comes_too_late_in_words() -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from onsale.engine import facts as f
 from onsale.engine.apply import apply
 from onsale.engine.state import State, state_hash
-from onsale.journal.batch import HEADER_BYTES
+from onsale.journal.batch import HEADER_BYTES, seal
 from onsale.journal.checkpoint import Checkpoint, Position
 from onsale.journal.disk import RealDisk, lock_folder
 from onsale.journal.recovery import recover
@@ -100,7 +100,7 @@ def test_the_report_for_people(history: History, data: Path) -> None:
     result = run(data)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert f"facts       {len(history.facts)} (seq 1 to {len(history.facts)}, epoch 1)" in lines
+    assert f"facts       {len(history.facts)} (seq 1 to {len(history.facts)}, epoch {history.state.epoch})" in lines
     assert lines[-1].startswith("No fault: ")
     assert not result.stderr
 
@@ -226,8 +226,9 @@ def append(data: Path, payload: bytes, count: int) -> int:
     disk = RealDisk(data / "journal")
     recovered = recover(disk)
     offset = recovered.segments[-1].size_bytes
-    appender = JournalAppender(disk, recovered, epoch=1)
-    appender.append(recovered.last_at_ms + 1, count, payload)
+    appender = JournalAppender(disk, recovered)
+    at_ms = recovered.last_at_ms + 1
+    appender.append(seal(recovered.position, epoch=recovered.last_epoch, at_ms=at_ms, count=count, payload=payload))
     appender.close()
     return offset
 

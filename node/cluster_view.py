@@ -1,0 +1,101 @@
+"""The cluster as this node knows it, for `GET /cluster` and what is made of it.
+
+Owns how reports, the journal's members and this node's own troubles become one picture. Changes nothing.
+"""
+
+from collections.abc import Iterator
+
+from ..http.gateway import ClusterView, Member
+from ..replicas.frames import MemberReport
+from ..replicas.reports import SILENT_MS
+from .cluster_member import ClusterMember
+
+UNREACHABLE = "unreachable"
+
+
+def cluster_view(member: ClusterMember) -> ClusterView:
+    reports = {report.name: report for report in member.exchange.known()}
+    members = [_shown(report, member) for report in reports.values()]
+    members += [
+        Member(
+            name=each.name,
+            role="standby",
+            state=UNREACHABLE,
+            epoch=0,
+            received_seq=0,
+            applied_seq=0,
+            durable_seq=0,
+            lag_ms=0,
+            address=each.http,
+            replication=each.replication,
+        )
+        for each in member.copy.state.voters
+        if each.name not in reports
+    ]
+    order = {"primary": 0, "candidate": 1, "standby": 2, "replica": 3}
+    members.sort(key=lambda each: (order[each.role], each.name))
+    copy = member.copy
+    return ClusterView(
+        name=member.name,
+        role=member.role,
+        epoch=member.leading.epoch if member.leading is not None else copy.available.epoch or copy.position.epoch,
+        durable_seq=min(copy.available.committed_seq, copy.durable.seq),
+        sync_standbys=copy.state.sync_standbys,
+        primary=next((each.name for each in members if each.role == "primary" and each.state != UNREACHABLE), ""),
+        members=members,
+        problems=list(_problems(member)),
+    )
+
+
+def primary_address(member: ClusterMember) -> str:
+    """The URL of the node that leads, as far as is known; empty: nobody is known to."""
+    if member.leads:
+        return member.introduction().http
+    following = member.following
+    follower = following.follower if following is not None else None
+    if follower is not None and follower.accepted:
+        report = member.reports.of(follower.leader)
+        if report is not None and report.http:
+            return report.http
+        known = member.copy.state.members.rows.get(follower.leader)
+        return known.http if known is not None else ""
+    return member.announced_http
+
+
+def _shown(report: MemberReport, member: ClusterMember) -> Member:
+    role, state = report.role, report.state
+    if report.age_ms > SILENT_MS:
+        state = UNREACHABLE
+    return Member(
+        name=report.name,
+        role=role,
+        state=state,
+        epoch=report.epoch,
+        received_seq=report.received_seq,
+        applied_seq=report.applied_seq,
+        durable_seq=report.committed_seq,
+        lag_ms=report.lag_ms,
+        address=report.http,
+        replication=report.replication,
+        sync=role == "standby" and state == "following" and report.voting and report.epoch >= member.promise.epoch,
+        age_ms=report.age_ms,
+    )
+
+
+def _problems(member: ClusterMember) -> Iterator[str]:
+    leading, following = member.leading, member.following
+    if leading is not None:
+        needed, there = leading.standbys_needed, leading.leader.standbys_in_step
+        if there < needed:
+            yield (
+                f"Answers wait for {needed} standby{'s' * (needed != 1)}, and {there} {'is' if there == 1 else 'are'} "
+                "there: writes are answered not_durable. Start a standby, or say that fewer will do: "
+                f"`onsale sync-standbys {there}`."
+            )
+    elif following is not None and not following.streaming:
+        yield (
+            f"{member.name} follows nobody: {following.trouble or 'it is looking for the primary'}. If the primary is "
+            "gone for good: `onsale failover`."
+        )
+    elif following is None:
+        yield f"{member.name} asks the other nodes whether it may lead; too few have answered yet."

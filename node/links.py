@@ -1,0 +1,51 @@
+"""How a node's connections to others are made.
+
+Owns what all of them have in common: the secret, who this node is, and one log of what was refused.
+"""
+
+from collections.abc import Callable
+
+from ..replicas.frames import Introduction
+from ..replicas.link import Link, OnClosed, OnFrame, OnLink
+from ..replicas.ports import Scheduler
+from ..replicas.refusals import RefusalLog
+
+
+class Links:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        secret: bytes,
+        introduction: Callable[[], Introduction],
+        nonce: Callable[[], bytes],
+        refusals: RefusalLog,
+    ) -> None:
+        self.refusals = refusals
+        self._scheduler = scheduler
+        self._secret = secret
+        self._introduction = introduction
+        self._nonce = nonce
+
+    def dialed(self, on_open: OnLink, on_frame: OnFrame, on_drained: OnLink, on_closed: OnClosed) -> Link:
+        """One that this node opens."""
+        return self._make(on_open, on_frame, on_drained, on_closed, dialed=True)
+
+    def accepted(self, on_frame: OnFrame, on_drained: OnLink, on_closed: OnClosed) -> Link:
+        """One that another node has opened."""
+        return self._make(lambda _link: None, on_frame, on_drained, on_closed, dialed=False)
+
+    def _make(
+        self, on_open: OnLink, on_frame: OnFrame, on_drained: OnLink, on_closed: OnClosed, *, dialed: bool
+    ) -> Link:
+        return Link(
+            self._scheduler,
+            self._secret,
+            self._introduction,
+            dialed=dialed,
+            nonce=self._nonce,
+            refusals=self.refusals,
+            on_open=on_open,
+            on_frame=on_frame,
+            on_drained=on_drained,
+            on_closed=on_closed,
+        )

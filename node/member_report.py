@@ -1,0 +1,80 @@
+"""What a member says of itself: to other nodes that ask, and in the reports that everyone passes on.
+
+Owns these words. Never changes anything.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..replicas.frames import MemberReport, NodeStatus
+
+if TYPE_CHECKING:
+    from .cluster_member import ClusterMember
+
+
+def status_of(member: "ClusterMember") -> NodeStatus:
+    """Where this node stands, by what is synced in its journal."""
+    copy, rules = member.copy, member.copy.rules()
+    settings = member.settings
+    follower = member.following.follower if member.following is not None else None
+    leader, leader_epoch = "", 0
+    if member.leading is not None:
+        leader, leader_epoch = settings.name, member.leading.epoch
+    elif follower is not None and follower.accepted:
+        leader, leader_epoch = follower.leader, follower.epoch
+    return NodeStatus(
+        name=settings.name,
+        node_id=settings.node_id,
+        voting=settings.voting,
+        role=member.role,
+        journal_id=copy.journal_id,
+        epoch=copy.durable.epoch,
+        promised_epoch=member.promise.epoch,
+        promised_to=member.promise.name,
+        received_seq=copy.durable.seq,
+        received_hash=copy.durable.hash,
+        committed_seq=min(copy.available.committed_seq, copy.durable.seq),
+        applied_seq=copy.state.seq,
+        leader=leader,
+        leader_epoch=leader_epoch,
+        sync_standbys=rules.sync_standbys,
+        voters=rules.as_voters(),
+    )
+
+
+def state_of(member: "ClusterMember") -> str:
+    """One word for lists."""
+    if member.leading is not None:
+        return "serving" if member.leads else "handing_over"
+    if member.following is None:
+        return "starting"
+    if not member.following.streaming:
+        return "searching"
+    return "following" if member.following.is_fresh else "catching_up"
+
+
+def lag_ms_of(member: "ClusterMember") -> int:
+    """How old what this node shows may be."""
+    following = member.following
+    if member.leading is not None or (following is not None and following.is_fresh):
+        return 0
+    follower = following.follower if following is not None else None
+    seen_at = follower.in_step_at if follower is not None and follower.in_step_at else member.began_at
+    return max(round((member.ports.scheduler.time() - seen_at) * 1000), 1)
+
+
+def own_report(member: "ClusterMember") -> MemberReport:
+    me, copy = member.introduction(), member.copy
+    return MemberReport(
+        name=me.name,
+        voting=me.voting,
+        role=member.role,
+        state=state_of(member),
+        epoch=member.leading.epoch if member.leading is not None else copy.available.epoch,
+        received_seq=copy.durable.seq,
+        applied_seq=copy.state.seq,
+        committed_seq=min(copy.available.committed_seq, copy.durable.seq),
+        lag_ms=lag_ms_of(member),
+        replication=me.replication,
+        http=me.http,
+        age_ms=0,
+    )

@@ -1,0 +1,376 @@
+"""One node's process: what listens, and one life of its copy after the other.
+
+Owns the two listeners (HTTP, replication) and the order of start and stop. A life (`Instance`) ends when the node has
+to take something back from its state, or to fetch another copy; the listeners stay, and say so meanwhile.
+"""
+
+import asyncio
+import logging
+import secrets
+import ssl
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from ..effects.sandbox import SandboxProvider
+from ..engine.commands import Command, CreateEvent
+from ..engine.limits import TICKET_KEY_BYTES
+from ..engine.replies import Refusal, Reply
+from ..engine.status import BOOKING_NAMES, HELD, PAYING, WAITING
+from ..http.access.auth import Authenticator
+from ..http.api import Api
+from ..http.application import make_application
+from ..http.connection.server import make_runner
+from ..http.documents.docs import docs_page
+from ..http.documents.openapi import openapi_document
+from ..http.hot import make_hot
+from ..http.metrics import MemberReading, Metrics, Reading
+from ..journal.errors import NoJournal
+from ..journal.incoming import install_incoming
+from ..replicas import frames
+from ..replicas.frames import Introduction
+from ..replicas.handshake import NONCE_BYTES
+from ..replicas.network import AsyncNetwork, Listener, listen, tls_contexts
+from ..replicas.ports import Receiver, Wire, format_address
+from ..replicas.promise import NAME as PROMISE
+from ..replicas.refusals import RefusalLog
+from .clock import Clock
+from .forwarding import Forwarder
+from .gateway import NodeGateway
+from .identity import Identity, advertised
+from .instance import Instance
+from .links import Links
+from .member_ports import MemberPorts, MemberSettings
+from .newcomer import Newcomer, set_aside
+from .options import NodeOptions
+from .recovery import CHECKPOINT_FILE, JOURNAL_FOLDER, Progress, Started, begin, start
+from .tickets import old_key
+from .waiting_gateway import WaitingGateway
+
+log = logging.getLogger("onsale")
+
+TICKET_KEY_FILE = "ticket.key"  # of an earlier version; by now the journal has it
+
+T = TypeVar("T")
+
+
+class Node:
+    def __init__(
+        self,
+        options: NodeOptions,
+        identity: Identity,
+        secret: bytes,
+        authenticator: Authenticator,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """`failed(error)` is called on the event loop when nothing more may be answered."""
+        self.options = options
+        self.identity = identity
+        self.address = ""  # of HTTP, once it listens
+        self.replication_address = ""
+        self.instance: Instance | None = None
+        self.metrics = Metrics(self._reading)
+        self._secret = secret
+        self._failed = failed
+        self._loop = asyncio.get_running_loop()
+        self._provider = SandboxProvider()
+        self._runner: Any = None
+        self._listener: Listener | None = None
+        tls = options.tls
+        self._tls_server: ssl.SSLContext | None = None
+        tls_client: ssl.SSLContext | None = None
+        if tls is not None:
+            self._tls_server, tls_client = tls_contexts(tls.certificate, tls.key, tls.authority)
+        self._network = AsyncNetwork(self._loop, tls_client)
+        self._refusals = RefusalLog(self._loop.time)
+        self._forwarder = Forwarder(self._primary_address, name=identity.name)
+        self._waiting = WaitingGateway(
+            name=identity.name,
+            role="replica" if options.kind == "replica" else "standby",
+            http_address=lambda: self.address,
+            primary_address=lambda: self._last_primary_address,
+            doing=self._doing,
+            forwarder=self._forwarder,
+            hold_ms=options.hold_ms,
+            payment_provider=self._provider.name,
+        )
+        self._api = Api(
+            gateway=self._waiting,
+            authenticator=authenticator,
+            metrics=self.metrics,
+            openapi=lambda: openapi_document(version("onsale")),
+            docs_page=docs_page,
+        )
+        self._newcomer: Newcomer | None = None
+        self._last_primary_address = ""
+        self._first_ticket_key = b""  # where the journal has none
+        self._renewing: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @property
+    def gateway(self) -> NodeGateway | WaitingGateway:
+        return self._waiting if self.instance is None else self.instance.gateway
+
+    # --- start
+
+    async def start(self, progress: Progress | None = None) -> None:
+        """Serve. Raises OSError when an address can't be listened on, JournalError, SearchUnavailable."""
+        if self.options.rebuild:
+            aside = set_aside(self.options.data)
+            if aside is not None:
+                log.warning("what was in %s is set aside in %s", self.options.data, aside)
+        started = self._read(progress)
+        await self._listen()
+        if started is None:
+            self._renewing = asyncio.create_task(self._guarded(self._fetch_and_live()))
+        else:
+            await self._live(started)
+
+    def _read(self, progress: Progress | None = None) -> Started | None:
+        """What the folder holds; None: a copy must be fetched first."""
+        data = self.options.data
+        if install_incoming(data, JOURNAL_FOLDER, CHECKPOINT_FILE, keep=(PROMISE,)):
+            log.info("the copy that was fetched is in place")
+        if self.options.kind == "serve":
+            begin(data)
+        try:
+            return start(data, progress)
+        except NoJournal:
+            return None
+
+    async def _listen(self) -> None:
+        options = self.options
+        if options.replication is not None:
+            self._listener = await listen(*options.replication, self._accept, self._refusals, self._tls_server)
+            self.replication_address = advertised(self._listener.address, options.sources)
+        self._runner = make_runner(make_application(self._api), make_hot(self._api), finish=self._api.finish)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, options.host, options.port, backlog=4096)
+        await site.start()
+        address = format_address(*self._runner.addresses[0][:2])
+        self.address = f"http://{advertised(address, options.sources)}"
+
+    def _accept(self) -> Receiver:
+        return _Closing() if self.instance is None else self.instance.member.accept()
+
+    # --- lives
+
+    async def _live(self, started: Started) -> None:
+        if not started.state.ticket_key and self.options.kind != "replica":
+            self._first_ticket_key = self._ticket_key(started)
+        settings = MemberSettings(
+            node_id=self.identity.node_id,
+            name=self.identity.name,
+            voting=self.options.kind != "replica",
+            lead_if_new=self.options.kind == "serve",
+            sources=self.options.sources,
+            sync_standbys=self.options.sync_standbys,
+            hold_ms=self.options.hold_ms,
+            secret=self._secret,
+        )
+        instance = Instance(
+            started,
+            settings,
+            self._ports,
+            provider=self._provider,
+            metrics=self.metrics,
+            failed=self._failed,
+            again=partial(self._renew, anew=False),
+            anew=partial(self._renew, anew=True),
+            make_gateway=self._make_gateway,
+        )
+        self.instance = instance
+        await instance.start()
+        self._api.gateway = instance.gateway
+        self._forwarder.primary_changed()
+
+    def _renew(self, reason: str, *, anew: bool) -> None:
+        """End this life of the copy and begin the next, once what calls this is through."""
+        if self._stopping:
+            return
+        log.warning("this node %s: %s", "fetches another copy" if anew else "reads its folder again", reason)
+        self._renewing = asyncio.create_task(self._guarded(self._next_life(self._renewing, anew=anew)))
+
+    async def _next_life(self, before: asyncio.Task[None] | None, *, anew: bool) -> None:
+        if before is not None:
+            await asyncio.wait((before,))  # a life may end while it begins
+        old, self.instance = self.instance, None
+        self._api.gateway = self._waiting
+        assert old is not None
+        self._last_primary_address = old.gateway.primary_address
+        await old.abandon()
+        if anew:
+            await self._fetch_and_live()
+            return
+        started = await asyncio.to_thread(self._read)
+        if started is None:
+            await self._fetch_and_live()
+        else:
+            await self._live(started)
+
+    async def _fetch_and_live(self) -> None:
+        options = self.options
+        nonce = partial(secrets.token_bytes, NONCE_BYTES)
+        links = Links(self._loop, self._secret, self._introduction, nonce, self._refusals)
+        newcomer = self._newcomer = Newcomer(
+            options.data, options.sources, self._network, links.dialed, voting=options.kind != "replica"
+        )
+        while True:
+            journal_id = await newcomer.fetch()
+            if journal_id is not None:
+                set_aside(options.data)
+                begin(options.data, journal_id)
+            started = await asyncio.to_thread(self._read)
+            if started is not None:
+                break
+        self._newcomer = None
+        await self._live(started)
+
+    async def _guarded(self, work: Any) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it is, a node without a copy must not linger
+            self._failed(error)
+
+    # --- what lives are made with
+
+    def _ports(self, instance: Instance) -> MemberPorts:
+        return MemberPorts(
+            scheduler=self._loop,
+            network=self._network,
+            disk=instance.started.disk,
+            make_writer=instance.make_writer,
+            background=self._background,
+            clock=lambda not_before_ms: Clock(not_before_ms).now_ms,
+            meter=self.metrics,
+            nonce=partial(secrets.token_bytes, NONCE_BYTES),
+            ticket_key=lambda: self._first_ticket_key or secrets.token_bytes(TICKET_KEY_BYTES),
+            addresses=lambda: (self.replication_address, self.address),
+        )
+
+    def _background(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+        async def run() -> None:
+            try:
+                result: T | Exception = await asyncio.to_thread(work)
+            except Exception as error:  # noqa: BLE001 - told, not raised
+                result = error
+            done(result)
+
+        self._background_task = self._loop.create_task(run())
+
+    def _ticket_key(self, started: Started) -> bytes:
+        """For a journal that has none: the one that signed what was printed so far, else a new one."""
+        path = self.options.data / TICKET_KEY_FILE
+        key = old_key(path)
+        if key is None and started.recovered.last_seq and self.options.kind == "serve":
+            log.warning(
+                "%s was missing and a new key is made: ticket codes given out before are not known any more. If there "
+                "is a backup of it and of the folder, bring both back and start again.",
+                path,
+            )
+        return key or secrets.token_bytes(TICKET_KEY_BYTES)
+
+    def _make_gateway(self, instance: Instance) -> NodeGateway:
+        return NodeGateway(
+            instance.state,
+            search=instance.search,
+            archive=instance.archive,
+            checkpointing=instance.checkpointing,
+            journal=instance.journal,
+            tickets=instance.tickets,
+            call_later=self._loop.call_later,
+            positions=instance.positions,
+            provider_name=self._provider.name,
+            hold_ms=self.options.hold_ms,
+            forwarder=self._forwarder,
+            member=lambda: instance.member,
+        )
+
+    def _introduction(self) -> Introduction:
+        """Of a node that has no copy yet, and so no cluster."""
+        return Introduction(
+            frames.PROTOCOL,
+            self.identity.node_id,
+            b"",
+            self.identity.name,
+            self.options.kind != "replica",
+            self.replication_address,
+            self.address,
+        )
+
+    def _primary_address(self) -> str:
+        return self.gateway.primary_address
+
+    def _doing(self) -> str:
+        newcomer = self._newcomer
+        if newcomer is None:
+            return f"{self.identity.name} is reading its folder."
+        return f"{self.identity.name} is waiting for a copy{f': {newcomer.trouble}' if newcomer.trouble else ''}."
+
+    # --- stop, and what others ask
+
+    async def stop(self) -> None:
+        """Answer what was taken, then leave everything tidy: what follows starts fast."""
+        self._stopping = True
+        if self._renewing is not None:
+            self._renewing.cancel()
+        self.gateway.ready = False
+        if self._listener is not None:
+            self._listener.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self.instance is not None:
+            await self.instance.stop()
+        await self._forwarder.close()
+        self._network.close()
+
+    async def add_events(self, events: list[CreateEvent]) -> None:
+        """Create events as an organiser would, one after the other is durable."""
+        for event in events:
+            while isinstance(reply := await self._submitted(event), Refusal):
+                log.debug("sample events wait: %s", reply.detail)
+                await asyncio.sleep(0.1)
+
+    async def _submitted(self, command: Command) -> Reply:
+        answered: asyncio.Future[Reply] = self._loop.create_future()
+        self.gateway.submit_hot(command, None, lambda reply, _replayed: answered.set_result(reply))
+        return await answered
+
+    def _reading(self) -> Reading:
+        instance = self.instance
+        state, durable_seq = self.gateway.state, self.gateway.durable_seq
+        leading = instance.member.leading if instance is not None else None
+        return Reading(
+            role=self.gateway.role,
+            epoch=0 if instance is None else instance.member.copy.available.epoch,
+            seq=state.seq,
+            durable_seq=durable_seq,
+            checkpoint_seq=0 if instance is None else instance.checkpointing.seq,
+            bookings={BOOKING_NAMES[status]: count for status, count in state.status_counts.items()},
+            waiting=state.status_counts.get(WAITING, 0),
+            held=state.status_counts.get(HELD, 0) + state.status_counts.get(PAYING, 0),
+            events=len(state.events),
+            sync_standbys=state.sync_standbys,
+            sync_standbys_met=leading.leader.standbys_in_step if leading is not None else 0,
+            lag_ms=self.gateway.lag_ms,
+            members=[
+                MemberReading(report.name, report.role, report.lag_ms, max(durable_seq - report.applied_seq, 0))
+                for report in (instance.member.reports.known() if instance is not None else ())
+            ],
+        )
+
+
+class _Closing:
+    """The receiver of a connection that came while there is no copy to speak of."""
+
+    def opened(self, wire: Wire) -> None:
+        wire.close()
+
+    def received(self, data: bytes) -> None: ...
+
+    def drained(self) -> None: ...
+
+    def closed(self, reason: str) -> None: ...

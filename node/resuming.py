@@ -1,0 +1,65 @@
+"""A node that was the last to lead, as far as it knows, and asks whether it may go on.
+
+Owns that question. Promises to ask for no later epoch than the one behind its own: who was promised a later one may
+have answered what is not in this journal. Within it, everything answered is.
+"""
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..replicas.campaign import Campaign, Lost, Won
+
+if TYPE_CHECKING:
+    from .cluster_member import ClusterMember
+
+log = logging.getLogger("onsale.replication")
+
+CAMPAIGN_SECONDS = 0.5
+
+
+class Resuming:
+    def __init__(self, member: "ClusterMember") -> None:
+        self._member = member
+        self._cancelled = False
+
+    def begin(self) -> None:
+        member = self._member
+        rules = member.copy.rules()
+        others = [voter for voter in rules.as_voters() if voter.name != member.name]
+        epoch = member.copy.position.epoch + 1
+
+        def ended(outcome: Won | Lost) -> None:
+            member.ports.scheduler.call_soon(lambda: self._ended(epoch, outcome))
+
+        Campaign(
+            member.peers,
+            epoch=epoch,
+            node_name=member.name,
+            replication=member.introduction().replication,
+            others=others,
+            needed=min(rules.sync_standbys, len(others)),
+            hear_all=True,
+            timeout_seconds=CAMPAIGN_SECONDS,
+            done=ended,
+        )
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def _ended(self, epoch: int, outcome: Won | Lost) -> None:
+        member = self._member
+        if self._cancelled:
+            return
+        if isinstance(outcome, Won):
+            member.resumed(epoch)
+            return
+        for sentence in outcome.sentences:
+            log.warning("this node can't lead yet: %s", sentence)
+        member.heard_of(outcome.epoch, "another node")
+        leader = outcome.leader(member.copy.rules().as_voters(), without=member.name)
+        if leader:
+            log.warning("another node leads by now, at %s: this one follows it", leader)
+        elif not outcome.sentences:
+            log.warning("this node can't lead yet: no answer from %s", ", ".join(outcome.unreachable))
+        # a later epoch that was promised to somebody who does not lead in it may be overtaken, by the rule for all
+        member.not_resumed(leader, overtake=bool(outcome.sentences) and not leader)
