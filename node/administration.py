@@ -8,8 +8,9 @@ the nodes themselves don't check again.
 import asyncio
 from collections.abc import Callable
 
-from ..engine.commands import RemoveMember, SetSyncStandbys
+from ..engine.commands import RemoveMember
 from ..engine.replies import Refusal as EngineRefusal
+from ..engine.replies import Reply as EngineReply
 from ..http.gateway import ClusterChange
 from ..replicas.failover import (
     Observed,
@@ -23,6 +24,7 @@ from ..replicas.failover import (
 )
 from ..replicas.frames import AskLead, AskStatus, NodeStatus, Outcome, Reply, Status
 from .cluster_member import ClusterMember
+from .leading import Leading
 from .member_report import status_of
 
 STATUS_SECONDS = 0.3
@@ -77,7 +79,7 @@ class Administration:
         change = plan_sync_standbys(observed, count)
         if isinstance(change, Refusal):
             return self._not_done(observed, list(change.sentences))
-        return self._record(SetSyncStandbys(count), list(change.sentences))
+        return self._record(lambda leading: leading.set_sync_standbys(count), list(change.sentences))
 
     async def remove_member(self, name: str) -> ClusterChange:
         """Forget a member that is gone for good: this node leads."""
@@ -89,7 +91,7 @@ class Administration:
         self._member.reports.forget(name)
         if name not in self._member.copy.state.members.rows:
             return self._done(list(change.sentences))
-        return self._record(RemoveMember(name), list(change.sentences))
+        return self._record(lambda leading: leading.loop.record(RemoveMember(name)), list(change.sentences))
 
     # --- steps
 
@@ -130,13 +132,13 @@ class Administration:
             return reply.done, list(reply.sentences), reply.epoch
         return False, [f"{plan.to} did not say what became of it: look at `onsale status`, then try again."], plan.epoch
 
-    def _record(self, command: SetSyncStandbys | RemoveMember, sentences: list[str]) -> ClusterChange:
+    def _record(self, decide: Callable[[Leading], EngineReply], sentences: list[str]) -> ClusterChange:
         leading = self._member.leading
         if leading is None:
             return ClusterChange(
                 done=False, sentences=["This node does not lead any more; ask again."], epoch=0, primary=""
             )
-        reply = leading.loop.record(command)
+        reply = decide(leading)
         leading.watch()
         if isinstance(reply, EngineRefusal):
             return ClusterChange(done=False, sentences=[reply.detail], epoch=leading.epoch, primary=self._member.name)

@@ -125,6 +125,9 @@ class ClusterMember:
         """Let go of everything but the disk; nothing is answered any more."""
         self.ended = True
         self._pulse.end()
+        takeover, self._takeover = self._takeover, None
+        if takeover is not None:
+            takeover.cancel(f"{self.name} stops.")
         self._leave_role("This node stops")
         self.followers.drop_all("it stops")
 
@@ -210,6 +213,8 @@ class ClusterMember:
 
     def lead(self, epoch: int, sync_standbys: int | None) -> None:
         """Everything that was needed has been promised."""
+        if self.ended:
+            return
         self._promises.keep(Promise(epoch, self.settings.node_id, self.name))
         settings, ports = self.settings, self.ports
         leading = Leading(

@@ -28,29 +28,34 @@ NODE_ID_BYTES = 8
 class Identity(msgspec.Struct, frozen=True):
     id: str  # hex
     name: str
+    sync_standbys: int | None = None  # what --sync-standbys said when this node began to lead last
 
     @property
     def node_id(self) -> bytes:
         return bytes.fromhex(self.id)
 
 
-def identify(data: Path, name: str | None, *, alone: bool) -> Identity:
-    """Who the folder `data` is. `name`: what the operator says, which is kept.
+def identify(data: Path, name: str | None, *, alone: bool, anew: bool = False) -> Identity:
+    """Who the folder `data` is. `name`: what the operator says, which is kept. `anew`: another node from now on.
 
     Without a name, a primary has its machine's, and others that and a part of their id, for several may be on one
     machine. Raises NotConfigured, JournalFailed.
     """
-    disk = RealDisk(data)
     known = _read(data / NODE_FILE)
-    node_id = known.id if known is not None else secrets.token_hex(NODE_ID_BYTES)
+    node_id = known.id if known is not None and not anew else secrets.token_hex(NODE_ID_BYTES)
     if name is None:
         name = known.name if known is not None else default_name() if alone else f"{default_name()}-{node_id[:4]}"
-    identity = Identity(node_id, name)
+    identity = Identity(node_id, name, None if known is None else known.sync_standbys)
     if identity != known:
-        with failing_while(f"writing {NODE_FILE}"):
-            (data / f"{NODE_FILE}.temporary").unlink(missing_ok=True)
-            publish(disk, NODE_FILE, msgspec.json.encode(identity) + b"\n")
+        write_identity(data, identity)
     return identity
+
+
+def write_identity(data: Path, identity: Identity) -> None:
+    """Raises JournalFailed."""
+    with failing_while(f"writing {NODE_FILE}"):
+        (data / f"{NODE_FILE}.temporary").unlink(missing_ok=True)
+        publish(RealDisk(data), NODE_FILE, msgspec.json.encode(identity) + b"\n")
 
 
 def _read(path: Path) -> Identity | None:

@@ -78,6 +78,7 @@ class Instance:
         again: Callable[[str], None],
         anew: Callable[[str], None],
         make_gateway: Callable[["Instance"], NodeGateway],
+        leads: Callable[[], None],
     ) -> None:
         """`failed` ends the process. `again`: another life of the same folder; `anew`: of a copy fetched anew."""
         self.started = started
@@ -90,6 +91,7 @@ class Instance:
         self.failed_with = failed
         self.closed = False
         self._again = again
+        self._leads = leads
         self._anew = anew
         self._event_loop = asyncio.get_running_loop()
         self._provider = provider
@@ -209,6 +211,7 @@ class Instance:
             loop.listen(payments.kinds, payments.on_fact)
             loop.listen(EVENT_FACTS, self._event_changed)
             loop.when_durable(lambda seq: payments.resume() if seq is not None else None)
+            loop.when_durable(lambda seq: self._leads() if seq is not None else None)
         self.gateway.lead(loop)
 
     def pauses(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ..engine.codes import Code
 from ..engine.commands import BeginEpoch, SaveMember, SaveTicketKey, SetSyncStandbys
+from ..engine.replies import Refusal, Reply
 from ..journal.batch import Position
 from ..replicas.frames import Introduction
 from ..replicas.leader import Leader
@@ -48,6 +49,7 @@ class Leading:
         self._followers = followers
         self._seconds = scheduler.time
         self._paused: tuple[Code, str] | None = None
+        self._lowered: tuple[int, int] | None = None  # how many were needed, and the seq from which on fewer are
         self._short_since = 0.0  # 0: answers can be given
         self._told_short = False
         copy.available.epoch = epoch
@@ -58,7 +60,7 @@ class Leading:
             epoch=epoch,
             node_name=me.name,
             members=state.members.rows,
-            needed=lambda: state.sync_standbys,
+            needed=self._needed,
             on_committed=self._committed,
         )
         self.loop = CommandLoop(
@@ -86,7 +88,7 @@ class Leading:
                     state.sync_standbys,
                     sync_standbys,
                 )
-            loop.record(SetSyncStandbys(sync_standbys))
+            self.set_sync_standbys(sync_standbys)
         if not state.ticket_key:
             loop.record(SaveTicketKey(ticket_key()))
 
@@ -95,7 +97,9 @@ class Leading:
         self.watch()
 
     def save_member(self, who: Introduction) -> None:
-        self.loop.record(SaveMember(who.name, who.node_id, who.voting, who.replication, who.http))
+        saved = self.loop.record(SaveMember(who.name, who.node_id, who.voting, who.replication, who.http))
+        if isinstance(saved, Refusal):
+            log.error("%s follows, but no answer can wait for it: %s", who.name, saved.detail)
 
     def _committed(self, position: Position) -> None:
         self.on_committed(position)
@@ -104,6 +108,26 @@ class Leading:
     @property
     def standbys_needed(self) -> int:
         return self.loop.state.sync_standbys
+
+    def _needed(self) -> int:
+        """That fewer are needed is itself to be known to as many as before, if they are there: else one of them could
+        lead without what was answered since.
+        """
+        if self._lowered is not None:
+            needed, seq = self._lowered
+            if self._copy.available.committed_seq < seq and self.leader.in_step_of(needed) >= needed:
+                return needed
+            self._lowered = None
+        return self.standbys_needed
+
+    def set_sync_standbys(self, count: int) -> Reply:
+        """From the next fact on."""
+        before = self.standbys_needed
+        reply = self.loop.record(SetSyncStandbys(count))
+        if self.standbys_needed < before:
+            self._lowered = (before, self.loop.state.seq)
+        self.watch()
+        return reply
 
     def watch(self) -> None:
         """Look whether answers can be given; called again whenever a follower comes or goes, and now and then."""

@@ -163,9 +163,9 @@ class CommandLoop:
             replies, readers = batch.replies, batch.readers
             batch.replies, batch.readers = [], []
             for done, _, _ in replies:
-                done(refusal, False)  # noqa: FBT003
+                _answer(done, refusal, replayed=False)
             for reader, _ in readers:
-                reader(None)
+                _show(reader, None)
 
     def record(self, command: Command) -> Reply:
         """Decide and apply something of the node's own, whatever callers are told; nobody waits for it."""
@@ -277,16 +277,10 @@ class CommandLoop:
                     log.exception("a listener failed at seq %d", position)
                 yield
         for done, reply, replayed in batch.replies:
-            try:
-                done(reply, replayed)
-            except Exception:
-                log.exception("a reply could not be given: %r", reply)
+            _answer(done, reply, replayed=replayed)
             yield
         for reader, seq in batch.readers:
-            try:
-                reader(seq)
-            except Exception:
-                log.exception("a read could not be answered")
+            _show(reader, seq)
             yield
 
     # --- what becomes due by itself
@@ -308,3 +302,17 @@ class CommandLoop:
             facts, _, _ = decide(self.state, now_ms, command)
             if facts:
                 self._stage(now_ms, facts)
+
+
+def _answer(done: Done, reply: Reply, *, replayed: bool) -> None:
+    try:
+        done(reply, replayed)
+    except Exception:
+        log.exception("a reply could not be given: %r", reply)
+
+
+def _show(reader: DurableDone, seq: int | None) -> None:
+    try:
+        reader(seq)
+    except Exception:
+        log.exception("a read could not be answered")

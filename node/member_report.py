@@ -24,7 +24,7 @@ def status_of(member: "ClusterMember") -> NodeStatus:
     return NodeStatus(
         name=settings.name,
         node_id=settings.node_id,
-        voting=settings.voting,
+        voting=settings.voting and rules.node_ids.get(settings.name) == settings.node_id,
         role=member.role,
         journal_id=copy.journal_id,
         epoch=copy.durable.epoch,

@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 
+import msgspec
 from aiohttp import web
 
 from ..effects.sandbox import SandboxProvider
@@ -40,7 +41,7 @@ from ..replicas.refusals import RefusalLog
 from .clock import Clock
 from .forwarding import Forwarder
 from .gateway import NodeGateway
-from .identity import Identity, advertised
+from .identity import Identity, advertised, write_identity
 from .instance import Instance
 from .links import Links
 from .member_ports import MemberPorts, MemberSettings
@@ -167,7 +168,7 @@ class Node:
             voting=self.options.kind != "replica",
             lead_if_new=self.options.kind == "serve",
             sources=self.options.sources,
-            sync_standbys=self.options.sync_standbys,
+            sync_standbys=self._new_sync_standbys,
             hold_ms=self.options.hold_ms,
             secret=self._secret,
         )
@@ -181,11 +182,23 @@ class Node:
             again=partial(self._renew, anew=False),
             anew=partial(self._renew, anew=True),
             make_gateway=self._make_gateway,
+            leads=self._remember_sync_standbys,
         )
         self.instance = instance
         await instance.start()
         self._api.gateway = instance.gateway
         self._forwarder.primary_changed()
+
+    @property
+    def _new_sync_standbys(self) -> int | None:
+        """What --sync-standbys says, if that is another word than last time; else the journal's stands."""
+        wanted = self.options.sync_standbys
+        return None if wanted == self.identity.sync_standbys else wanted
+
+    def _remember_sync_standbys(self) -> None:
+        if self._new_sync_standbys is not None:
+            self.identity = msgspec.structs.replace(self.identity, sync_standbys=self.options.sync_standbys)
+            write_identity(self.options.data, self.identity)
 
     def _renew(self, reason: str, *, anew: bool) -> None:
         """End this life of the copy and begin the next, once what calls this is through."""

@@ -7,6 +7,8 @@ behind it in the journal before `adopt` was called.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from ..engine import facts as f
 from ..engine.apply import apply
 from ..engine.state import State
@@ -29,6 +31,7 @@ class Rules:
     """Who votes, who led last, and how many standbys answers wait for, as a journal says to its very end."""
 
     voters: Mapping[str, str]  # by name, where it is reached
+    node_ids: Mapping[str, bytes]  # of the voters: one that was made anew under an old name is another node
     sync_standbys: int
     leader: str  # "": the journal is older than epochs are
 
@@ -82,13 +85,17 @@ class OwnCopy:
         return self.state.seq == self.durable.seq == self.available.committed_seq == seq
 
     def apply(self, batch: Batch) -> list[f.Fact]:
-        """Its facts, applied. They were applied by the leader, so what can't be done here is a fault of this copy."""
+        """Its facts, applied; it comes next. The leader has applied them, so what can't be done is this copy's fault.
+
+        Raises CorruptJournal.
+        """
         seq = batch.first_seq
         try:
+            assert seq == self.state.seq + 1, f"seq {self.state.seq + 1} comes next"
             facts = f.decode(batch.payload)
             for seq, fact in enumerate(facts, batch.first_seq):  # noqa: B007 - told below
                 apply(self.state, batch.at_ms, fact)
-        except (ValueError, AssertionError, LookupError) as error:
+        except (msgspec.MsgspecError, ValueError, AssertionError, LookupError) as error:
             raise CorruptJournal(
                 "the stream",
                 0,
@@ -104,16 +111,19 @@ class OwnCopy:
         for batch in self.unapplied:
             self.apply(batch)
         self.unapplied = []
+        # a leader further ahead may have told of more; what comes behind here is not that
+        self.available.committed_seq = min(self.available.committed_seq, self.position.seq)
 
     def rules(self) -> Rules:
         """As the journal says to its very end, applied or not."""
         voters = {member.name: member.replication for member in self.state.voters}
+        node_ids = {member.name: member.node_id for member in self.state.voters}
         sync_standbys, leader = self.state.sync_standbys, self.state.leader
         for batch in self.unapplied:
             for fact in f.decode(batch.payload):
                 match fact:
                     case f.MemberSaved(name=name, voting=True):
-                        voters[name] = fact.replication
+                        voters[name], node_ids[name] = fact.replication, fact.node_id
                     case f.MemberSaved(name=name) | f.MemberRemoved(name=name):
                         voters.pop(name, None)
                     case f.SyncStandbysSet(count=count):
@@ -122,7 +132,7 @@ class OwnCopy:
                         leader = name
                     case _:
                         pass
-        return Rules(voters, sync_standbys, leader)
+        return Rules(voters, node_ids, sync_standbys, leader)
 
     def hash_at(self, seq: int) -> bytes | None:
         """The hash of the batch that ends at `seq`; None where none ends there, or it is no longer kept."""

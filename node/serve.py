@@ -51,7 +51,7 @@ def run(options: NodeOptions) -> int:
         _refuse_an_open_address(options, authenticator)
         _refuse_replication_without_a_secret(options, secret)
         with lock_folder(options.data) as lock:
-            identity = identify(options.data, options.name, alone=options.kind == "serve")
+            identity = identify(options.data, options.name, alone=options.kind == "serve", anew=options.rebuild)
             return uvloop.run(_serve(options, identity, secret, authenticator, lock))
     except EXPECTED as error:
         return end(error)

@@ -52,17 +52,18 @@ class StreamHost:
 
     # --- what comes
 
-    def apply(self, batch: Batch) -> None:
+    def apply(self, batch: Batch) -> bool:
         member = self._member
         try:
             facts = member.copy.apply(batch)
         except JournalError as error:
             member.end()
             member.surroundings.damaged(str(error))
-            return
+            return False
         member.leader_said_ms = max(member.leader_said_ms, batch.at_ms)
         member.surroundings.applied(batch, facts)
         member.followers.pump()  # they are sent what is committed
+        return True
 
     def checkpoint_taken(self, seq: int) -> None:
         self._member.surroundings.checkpoint_taken(seq)

@@ -176,7 +176,10 @@ class HandOver:
             scheduler.call_later(LOOKED_AT_SECONDS, self._wait)
 
     def _answered(self, reply: Reply | None) -> None:
+        member = self._member
         if isinstance(reply, Outcome) and reply.done:
+            if member.hand_over_under_way is self:  # it leads without this node's promise
+                member.hand_over_under_way = None
             self._tell(done=True, sentences=reply.sentences, epoch=reply.epoch)
             self._member.heard_of(reply.epoch, self._sender.name, self._address)
             return
@@ -185,7 +188,7 @@ class HandOver:
 
     def _roll_back(self, *sentences: str) -> None:
         member = self._member
-        if member.leading is not None:
+        if member.leading is not None and member.hand_over_under_way is self:
             member.handed_over_not()
             self._tell(
                 done=False,

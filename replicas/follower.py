@@ -21,7 +21,8 @@ APPLIED_FACTS_PER_ACK = 20_000  # while it catches up; else the next batch's ack
 class Host(Protocol):
     """Who this follower applies facts for, and tells what it can't mend itself."""
 
-    def apply(self, batch: Batch) -> None: ...
+    def apply(self, batch: Batch) -> bool:
+        """False: it can't be, and nothing more is to be."""
 
     def accepted(self, accepted: Accepted) -> None:
         """The source's first word; its epoch is not below what was promised. To be promised before anything else."""
@@ -145,6 +146,8 @@ class Follower:
             self._available.epoch = accepted.epoch
             self._host.accepted(accepted)
             self._ack(self._available.durable_seq)
+            # an earlier source, further ahead, may have told of more than this one has committed
+            self._available.committed_seq = min(self._available.committed_seq, self._position.seq)
             self._committed(accepted.committed_seq)
 
     def _batch(self, data: bytes) -> None:
@@ -202,7 +205,8 @@ class Follower:
                 break
             batch = unapplied.popleft()
             left -= batch.count
-            self._host.apply(batch)
+            if not self._host.apply(batch):
+                return
             self.applied_seq = batch.last_seq
         if self.accepted and self.applied_seq >= self._available.committed_seq:
             self.in_step_at = self._seconds()

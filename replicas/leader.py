@@ -70,6 +70,9 @@ class Leader:
     # --- the command loop's log
 
     def append(self, at_ms: int, count: int, payload: bytes) -> int:
+        """Hand one batch over. Nothing happens once another node leads."""
+        if self._ended:
+            return self.position.seq
         sealed = seal(self.position, epoch=self.epoch, at_ms=at_ms, count=count, payload=payload)
         self.position = sealed.position
         self._writer.append(sealed)
@@ -91,7 +94,8 @@ class Leader:
             self._advance()
 
     def _advance(self) -> None:
-        if self._ended:
+        # what an earlier leader left is committed by the first batch of this epoch, never by its own copies
+        if self._ended or self.position.epoch != self.epoch:
             return
         needed = self._needed()
         acked = [sender.received_seq for sender in self._counted(needed)] if needed else []
@@ -123,5 +127,9 @@ class Leader:
     @property
     def standbys_in_step(self) -> int:
         """How many standbys are there that count and are not far behind."""
+        return self.in_step_of(self._needed())
+
+    def in_step_of(self, needed: int) -> int:
+        """As `standbys_in_step`, were so many needed."""
         least = self._available.committed_seq - IN_STEP_FACTS
-        return sum(sender.received_seq >= least for sender in self._counted(self._needed()))
+        return sum(sender.received_seq >= least for sender in self._counted(needed))

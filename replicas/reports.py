@@ -11,7 +11,7 @@ import msgspec
 from .frames import MemberReport
 
 SILENT_MS = 3_000  # a node not heard of for so long counts as unreachable
-FORGOTTEN_MS = 120_000  # one that does not vote is forgotten then; a voter stands in the journal
+FORGOTTEN_MS = 120_000  # it is forgotten then; a voter stands in the journal
 
 
 class Reports:
@@ -42,7 +42,7 @@ class Reports:
         found = []
         for name, (said_at, report) in sorted(self._heard.items()):
             age_ms = max(round((now - said_at) * 1000), 0)
-            if age_ms > FORGOTTEN_MS and not report.voting:
+            if age_ms > FORGOTTEN_MS:
                 del self._heard[name]
             else:
                 found.append(msgspec.structs.replace(report, age_ms=age_ms))

@@ -144,7 +144,7 @@ def contents_of(objects: Iterable[Stored]) -> Contents:
         epoch = _EPOCH.match(stored.name)
         if epoch is not None and epoch[2] == "checkpoint":
             number = int(epoch[1])
-            if "/checkpoint/ltx/" in stored.name:
+            if stored.name.endswith(".ltx"):
                 formats[number] = "0.5"
             elif "/checkpoint/generations/" in stored.name:
                 formats.setdefault(number, "0.3")

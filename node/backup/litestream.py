@@ -127,6 +127,15 @@ def replicate_command(binary: str, configuration_path: Path) -> list[str]:
     return [binary, "replicate", "-config", str(configuration_path), "-no-expand-env"]
 
 
+def environment() -> dict[str, str]:
+    """What Litestream runs with. 0.5 ends at once where AWS_CA_BUNDLE is set; Go has a name of its own for it."""
+    found = dict(os.environ)
+    bundle = found.pop("AWS_CA_BUNDLE", None)
+    if bundle:
+        found.setdefault("SSL_CERT_FILE", bundle)
+    return found
+
+
 def restore(binary: Binary, target: Target, epoch: int, output: Path) -> None:
     """Bring the checkpoint of `epoch` back as the new file `output`. Raises LitestreamFailed with what it said."""
     settings = output.with_name(f"{output.name}.litestream.yml")
@@ -134,7 +143,13 @@ def restore(binary: Binary, target: Target, epoch: int, output: Path) -> None:
     command = [binary.path, "restore", "-config", str(settings), "-no-expand-env", "-o", str(output), str(output)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=RESTORE_SECONDS_MAX, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=RESTORE_SECONDS_MAX,
+            check=False,
+            env=environment(),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LitestreamFailed(f"{binary.path} could not restore: {error}") from error

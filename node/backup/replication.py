@@ -18,7 +18,7 @@ import msgspec
 
 from ..identity import NODE_FILE, Identity
 from .layout import digest_of, owner_name
-from .litestream import Binary, configuration, replicate_command, write_configuration
+from .litestream import Binary, configuration, environment, replicate_command, write_configuration
 from .target import NotThereError, Target
 
 BACK_OFF_SECONDS = 1.0
@@ -151,6 +151,7 @@ class Replication:
         self._started_at = self._seconds()
         self._child = subprocess.Popen(
             replicate_command(self._binary.path, self._settings),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),
             start_new_session=True,

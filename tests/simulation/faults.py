@@ -42,6 +42,7 @@ class Faults:
             "clock_step": self._clock_step,
             "failover": lambda _machine: self._operators.first.fail_over(),
             "switchover": lambda _machine: self._operators.first.hand_over(),
+            "sync_standbys": lambda _machine: self._operators.first.change_sync_standbys(),
             "two_operators": self._two_operators,
         }
 

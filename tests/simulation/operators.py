@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from onsale.node.cluster_member import ClusterMember
 from onsale.replicas.failover import Plan as FailoverPlan
-from onsale.replicas.failover import Refusal, observe, plan_failover, plan_switchover
+from onsale.replicas.failover import Refusal, observe, plan_failover, plan_switchover, plan_sync_standbys
 from onsale.replicas.frames import PROTOCOL, AskLead, AskStatus, Introduction, NodeStatus, Outcome, Reply, Status
 from onsale.replicas.link import Link, OnClosed, OnFrame, OnLink
 from onsale.replicas.peers import Peers
@@ -110,6 +110,30 @@ class Operator:
             self._ask_to_hand_over(self._cluster.machines[primary.name], plan)
 
         self.look(seen)
+
+    def change_sync_standbys(self) -> None:
+        """Let answers wait for more standbys, or fewer, while all of them are there."""
+        if self._cluster.being_rebuilt or self._cluster.waits_for_leader:
+            return
+        count = self._random.randrange(len(self._plan.voters))
+
+        def seen(statuses: list[NodeStatus]) -> None:
+            observed = observe(statuses)
+            change, primary = plan_sync_standbys(observed, count), observed.primary
+            if isinstance(change, Refusal) or primary is None or observed.unreachable:
+                self.note(f"does not let answers wait for {count} standbys")
+                return
+            machine = self._cluster.machines[primary.name]
+            if machine.scheduler is not None and machine.member is not None:
+                self.note(f"asks {primary.name} to wait for {count} standbys")
+                machine.scheduler.call_soon(self._change_sync_standbys, machine.member, count)
+
+        self.look(seen)
+
+    @staticmethod
+    def _change_sync_standbys(member: ClusterMember, count: int) -> None:
+        if member.leading is not None:
+            member.leading.set_sync_standbys(count)
 
     def _ask_to_hand_over(self, machine: Machine, plan: FailoverPlan) -> None:
         """An operator's call on the leader's HTTP interface, which is not simulated."""

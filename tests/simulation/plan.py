@@ -60,6 +60,7 @@ KINDS = (
     "failover",
     "switchover",
     "two_operators",
+    "sync_standbys",
 )
 
 

@@ -1,5 +1,6 @@
 """An S3 server in this process, on a free port."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ def running_s3(patch: pytest.MonkeyPatch) -> Iterator[str]:
         "AWS_REGION": "us-east-1",
     }.items():
         patch.setenv(name, value)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for each request
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +17,7 @@ from onsale.node.backup.litestream import (
     Binary,
     LitestreamFailed,
     configuration,
+    environment,
     find_binary,
     restore,
     write_configuration,
@@ -41,10 +43,36 @@ def node(tmp_path: Path, target: Target) -> Node:
     return Node(tmp_path / "node", target)
 
 
-def replication_of(node: Node, binary: Binary, tmp_path: Path) -> Replication:
-    return Replication(
-        binary, tmp_path / "litestream.yml", node.checkpoint, node.target, interval_seconds=0.1, tell=print
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def replication(node: Node, litestream: Binary, tmp_path: Path, clock: Clock, said: list[str]) -> Iterator[Replication]:
+    made = Replication(
+        litestream,
+        tmp_path / "litestream.yml",
+        node.checkpoint,
+        node.target,
+        interval_seconds=0.1,
+        tell=said.append,
+        seconds=clock,
     )
+    yield made
+    made.stop()
 
 
 def seq_of(path: Path) -> int:
@@ -65,9 +93,10 @@ def brought_back(node: Node, binary: Binary, epoch: int, path: Path) -> int:
 # --- the real thing
 
 
-def test_each_epoch_has_a_replica_of_its_own(node: Node, litestream: Binary, tmp_path: Path) -> None:
+def test_each_epoch_has_a_replica_of_its_own(
+    node: Node, litestream: Binary, replication: Replication, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy.sqlite"
-    replication = replication_of(node, litestream, tmp_path)
     seqs = [node.take_checkpoint(node.middle)]
     replication.follow(3)
     assert replication.state == "running"
@@ -88,10 +117,9 @@ def test_each_epoch_has_a_replica_of_its_own(node: Node, litestream: Binary, tmp
     assert replication.state == "off"
 
 
-def test_its_tables_are_in_nobody_s_way(node: Node, litestream: Binary, tmp_path: Path) -> None:
+def test_its_tables_are_in_nobody_s_way(node: Node, replication: Replication) -> None:
     """`load`, `verify` and the writer take no notice, and the write-ahead log is left to Litestream."""
     seq = node.take_checkpoint(node.middle)
-    replication = replication_of(node, litestream, tmp_path)
     replication.follow(1)
     until(lambda: bool(node.target.list("epoch-0000000001/checkpoint/")))
     with closing(open_to_write(node.checkpoint)) as database:
@@ -104,21 +132,12 @@ def test_its_tables_are_in_nobody_s_way(node: Node, litestream: Binary, tmp_path
     assert not report.findings
     assert report.checkpoint_agrees
     assert report.checkpoint_seq == later
-    replication.stop()
 
 
-def test_it_is_started_again_when_it_dies(node: Node, litestream: Binary, tmp_path: Path) -> None:
-    now, said = [0.0], []
+def test_it_is_started_again_when_it_dies(
+    node: Node, litestream: Binary, replication: Replication, clock: Clock, said: list[str], tmp_path: Path
+) -> None:
     node.take_checkpoint(node.middle)
-    replication = Replication(
-        litestream,
-        tmp_path / "litestream.yml",
-        node.checkpoint,
-        node.target,
-        interval_seconds=0.1,
-        tell=said.append,
-        seconds=lambda: now[0],
-    )
     replication.follow(1)
     until(lambda: bool(node.target.list("epoch-0000000001/checkpoint/")))
     waits = []
@@ -129,18 +148,17 @@ def test_it_is_started_again_when_it_dies(node: Node, litestream: Binary, tmp_pa
         os.kill(process_id, 9)
         until(lambda: replication.state == "waiting")
         replication.tend()
-        began = now[0]
+        began = clock.now
         while replication.state != "running":
-            now[0] += 0.5
+            clock.now += 0.5
             replication.tend()
-        waits.append(now[0] - began)
+        waits.append(clock.now - began)
     assert waits == [1.0, 2.0, 4.0]
     assert len(said) == 3
     assert "killed by signal 9" in said[0]
     assert "started again in 1 s" in said[0]
     seq = node.add_checkpoint(node.middle + 10)
     until(lambda: brought_back(node, litestream, 1, tmp_path / "copy.sqlite") == seq)
-    replication.stop()
 
 
 def test_a_replica_of_0_5_needs_0_5(node: Node, litestream: Binary, tmp_path: Path) -> None:
@@ -148,6 +166,17 @@ def test_a_replica_of_0_5_needs_0_5(node: Node, litestream: Binary, tmp_path: Pa
     with pytest.raises(LitestreamFailed, match=rf"Litestream {litestream.version} could not restore: .+"):
         restore(litestream, node.target, 1, tmp_path / "copy.sqlite")
     assert not (tmp_path / "copy.sqlite").exists()
+
+
+def test_a_bundle_of_certificates_has_another_name_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.5 ends with "unable to add custom RootCAs" where the SDK's own variable is set."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/etc/bundle.pem")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    found = environment()
+    assert "AWS_CA_BUNDLE" not in found
+    assert found["SSL_CERT_FILE"] == "/etc/bundle.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/other.pem")
+    assert environment()["SSL_CERT_FILE"] == "/etc/other.pem"
 
 
 # --- the configuration
