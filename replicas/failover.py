@@ -150,6 +150,8 @@ def may_lead(
         fault, remedy = words.is_behind(own, promises[0]), words.take_the_one_ahead(own, promises[0])
     elif len(promises) < needed:
         fault, remedy = words.too_few(own, names, lacking, needed), words.start_again(own, lacking, needed - len(names))
+        if handed_over_by and not succeeds:
+            fault, remedy = words.not_handed_over(own, handed_over_by), words.HAND_OVER_AGAIN
     else:
         return Verdict(
             leads=True, may_lose=False, sentences=(words.nothing_lost(own, names, handed_over_by if succeeds else ""),)

@@ -19,6 +19,8 @@ NO_PRIMARY_TO_TELL: Final = (
     "No primary answers, so nothing can be changed now. Start it again, or let a standby take over: `onsale failover`."
 )
 
+HAND_OVER_AGAIN: Final = "Look at `onsale status`, then try again."
+
 
 def names_of(names: Sequence[str], joined: str = "and") -> str:
     """`A, B and C`."""
@@ -256,6 +258,10 @@ def too_few_to_hand_over(observed: "Observed", names: Sequence[str], needed: int
         f"{needed} of the {count_of(len(observed.voters), 'voting member')} must agree, and only {names_of(names)} "
         f"can. Start {names_of(observed.unreachable, 'or')} again."
     )
+
+
+def not_handed_over(own: NodeStatus, by: str) -> str:
+    return f"{by} has not promised to stay behind {own.name}, so {own.name} cannot lead."
 
 
 def hands_over(primary: NodeStatus, target: NodeStatus, lag_facts: int, epoch: int) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def _of_members(view: ClusterView, primary: Member | None) -> Iterator[str]:
             yield f"{each.name} has taken itself out; its log says why."
         elif each is not primary and each.epoch < view.epoch:
             yield f"{each.name} is still in epoch {each.epoch}, and the cluster is in {view.epoch}."
-        elif each.lag_ms > LAG_MS_MAX:
+        elif each.lag_ms > LAG_MS_MAX and primary is not None and not _is_away(primary):
             yield f"{each.name} is {each.lag_ms / 1000:.1f} s behind the primary."
 
 

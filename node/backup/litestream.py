@@ -80,7 +80,8 @@ def configuration(checkpoint: Path, target: Target, epoch: int, layout: Format, 
     """litestream.yml. In 0.5 its own notes are kept apart by epoch and target: with those of another replica it would
     wait for files that are long gone.
     """
-    replica = replica_settings(target, epoch) | {"sync-interval": f"{max(round(interval_seconds * 1000), 1)}ms"}
+    interval_ms = max(round(interval_seconds * 1000), 1)
+    replica = replica_settings(target, epoch) | {"sync-interval": f"{interval_ms}ms"}
     lines = [
         MARK,
         f"# It replicates the checkpoint of epoch {epoch} to {target.address}.",
@@ -89,6 +90,7 @@ def configuration(checkpoint: Path, target: Target, epoch: int, layout: Format, 
         "  level: warn",
         "dbs:",
         f"  - path: {_scalar(str(checkpoint))}",
+        f"    monitor-interval: {min(interval_ms, 1000)}ms",
     ]
     if layout == "0.5":
         notes = checkpoint.with_name(f".{checkpoint.name}-litestream") / _notes_name(replica)

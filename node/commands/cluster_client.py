@@ -158,7 +158,7 @@ def _judged(status: int, answer: Document, address: Address) -> Document:
     )
     if status in (401, 403):
         detail += " Give a token of an operator: --token, or ONSALE_TOKEN."
-    raise CommandFailed(detail)
+    raise CommandFailed(detail, ExitCode.UNREACHABLE if answer.get("code") == "no_primary" else ExitCode.ERROR)
 
 
 def _reason(error: Exception) -> str:

@@ -236,7 +236,9 @@ def test_after_a_hand_over_the_promise_of_the_one_that_stopped_is_enough() -> No
     assert may_lead(own, [status("A", 100)], epoch=4, handed_over_by="A").leads
     assert not may_lead(own, [status("A", 100)], epoch=4).leads
     assert not may_lead(own, [status("A", 100)], epoch=5, handed_over_by="A").leads, "epoch 4 may be another's"
-    assert not may_lead(own, [status("C", 100)], epoch=4, handed_over_by="A").leads, "A did not promise to stay behind"
+    verdict = may_lead(own, [status("C", 100)], epoch=4, handed_over_by="A")
+    assert not verdict.leads
+    assert verdict.sentences[0] == "A has not promised to stay behind B, so B cannot lead."
 
 
 @given(voters=st.integers(1, 9), sync_standbys=st.integers(0, 8))

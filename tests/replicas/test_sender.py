@@ -341,7 +341,7 @@ def test_history_that_is_gone_ends_it_with_a_sentence() -> None:
     source = Source(backlog_bytes=0)
     source.add(3)
     source.sync()
-    source.fault = HistoryGone(90)
+    source.fault = HistoryGone(0, 90)
     _, outlet = source.follow()
     source.read()
     (reason,) = outlet.reasons

@@ -164,7 +164,7 @@ class Machine:
             voting=self.voting,
             lead_if_new=first,
             sources=self._sources or tuple(f"{name}:{PORT}" for name in plan.voters if name != self.name),
-            sync_standbys=plan.sync_standbys,
+            sync_standbys=plan.sync_standbys if self._lives == 1 else None,
             hold_ms=plan.hold_ms,
             secret=SECRET,
         )

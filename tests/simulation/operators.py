@@ -120,7 +120,7 @@ class Operator:
         def seen(statuses: list[NodeStatus]) -> None:
             observed = observe(statuses)
             change, primary = plan_sync_standbys(observed, count), observed.primary
-            if isinstance(change, Refusal) or primary is None or observed.unreachable:
+            if isinstance(change, Refusal) or primary is None or count < observed.sync_standbys:
                 self.note(f"does not let answers wait for {count} standbys")
                 return
             machine = self._cluster.machines[primary.name]

@@ -74,6 +74,8 @@ async def test_without_a_primary_the_cluster_is_down(calls: Calls) -> None:
     document = (await calls("GET", "/cluster")).json()
     assert (document["health"], document["primary"], document["primaryAddress"]) == ("down", None, None)
     assert "`onsale failover`" in document["problems"][0]
+    calls.gateway.more_members = [standby(lag_ms=60_000)]
+    assert len((await calls("GET", "/cluster")).json()["problems"]) == 1, "there is nobody to be behind of"
 
 
 async def test_a_primary_that_does_not_answer(calls: Calls) -> None:

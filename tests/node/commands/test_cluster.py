@@ -219,7 +219,7 @@ def test_what_is_for_the_primary_goes_there(node: FakeNode) -> None:
         assert not other.gateway.orders
         node.gateway.leads, node.gateway.primary_address = False, other.url
         result = run(other, "sync-standbys", "1")
-    assert result.exit_code == ExitCode.ERROR
+    assert result.exit_code == ExitCode.UNREACHABLE
     assert "not the primary" in result.stderr
 
 
