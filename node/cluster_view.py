@@ -41,10 +41,16 @@ def cluster_view(member: ClusterMember) -> ClusterView:
         epoch=member.leading.epoch if member.leading is not None else copy.available.epoch or copy.position.epoch,
         durable_seq=min(copy.available.committed_seq, copy.durable.seq),
         sync_standbys=copy.state.sync_standbys,
-        primary=next((each.name for each in members if each.role == "primary" and each.state != UNREACHABLE), ""),
+        primary=_primary(members),
         members=members,
         problems=list(_problems(member)),
     )
+
+
+def _primary(members: list[Member]) -> str:
+    """Of two that say so, the one of the later epoch: the other has not heard of it yet."""
+    leading = [each for each in members if each.role == "primary" and each.state != UNREACHABLE]
+    return max(leading, key=lambda each: each.epoch).name if leading else ""
 
 
 def primary_address(member: ClusterMember) -> str:
@@ -83,19 +89,10 @@ def _shown(report: MemberReport, member: ClusterMember) -> Member:
 
 
 def _problems(member: ClusterMember) -> Iterator[str]:
-    leading, following = member.leading, member.following
-    if leading is not None:
-        needed, there = leading.standbys_needed, leading.leader.standbys_in_step
-        if there < needed:
-            yield (
-                f"Answers wait for {needed} standby{'s' * (needed != 1)}, and {there} {'is' if there == 1 else 'are'} "
-                "there: writes are answered not_durable. Start a standby, or say that fewer will do: "
-                f"`onsale sync-standbys {there}`."
-            )
-    elif following is not None and not following.streaming:
-        yield (
-            f"{member.name} follows nobody: {following.trouble or 'it is looking for the primary'}. If the primary is "
-            "gone for good: `onsale failover`."
-        )
-    elif following is None:
+    """What this node alone knows of."""
+    following = member.following
+    if member.leading is None and following is None:
         yield f"{member.name} asks the other nodes whether it may lead; too few have answered yet."
+    elif following is not None and not following.streaming:
+        trouble = following.trouble.rstrip(".") or "it is looking for the primary"
+        yield f"{member.name} follows nobody: {trouble}."

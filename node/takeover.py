@@ -77,6 +77,7 @@ class Takeover:
             others=others,
             needed=0 if self._accept_data_loss else max(needed, 0),
             hear_all=self._accept_data_loss,
+            must_include=rules.leader if succeeds else "",
             timeout_seconds=PROMISES_SECONDS,
             done=ended,
         )

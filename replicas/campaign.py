@@ -44,17 +44,19 @@ class Campaign:
         others: Sequence[Voter],
         needed: int,
         hear_all: bool,
+        must_include: str = "",
         timeout_seconds: float,
         done: Callable[[Won | Lost], None],
     ) -> None:
         """`needed`: promises of others; `replication`: where the candidate is reached.
 
         `hear_all`: nobody may refuse, and all are waited for; so does a node that was the last to lead ask, which is
-        missing nothing but may have been succeeded.
+        missing nothing but may have been succeeded. `must_include`: whose promise is needed in any case.
         """
         self.epoch = epoch
         self._needed = needed
         self._hear_all = hear_all
+        self._must_include = must_include
         self._awaited = {voter.name for voter in others}
         self._unreachable: list[str] = []
         self._granted: dict[str, NodeStatus] = {}
@@ -88,8 +90,11 @@ class Campaign:
         return answered
 
     def _decide(self) -> None:
-        enough = len(self._granted) >= self._needed
-        out_of_reach = len(self._granted) + len(self._awaited) < self._needed
+        granted, included = self._granted, self._must_include
+        enough = len(granted) >= self._needed and (not included or included in granted)
+        out_of_reach = len(granted) + len(self._awaited) < self._needed or (
+            bool(included) and included not in granted and included not in self._awaited
+        )
         if self._hear_all:
             if self._refusals or (out_of_reach and not self._awaited):
                 self._end(won=False)

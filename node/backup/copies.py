@@ -11,8 +11,6 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from ...journal.checkpoint import load
-from ...journal.checkpoint_copy import copy_checkpoint
 from .layout import COMPLETE, DIGEST_BYTES, Copy, contents_of, digest_of
 from .target import Target
 
@@ -40,13 +38,11 @@ def make_copy(checkpoint: Path, target: Target, progress: Progress) -> Copy | No
     The space for it is taken in the folder for temporary files (TMPDIR) meanwhile. Raises TargetFailed,
     CheckpointFailed, CorruptCheckpoint, NewerCheckpoint.
     """
-    if load(checkpoint) is None:
-        return None
     with TemporaryDirectory(prefix="onsale-backup-") as folder:
         path = Path(folder) / "checkpoint.sqlite"
-        position = copy_checkpoint(
-            checkpoint, path, lambda done, total: progress("copying the checkpoint", done, total)
-        )
+        position = copy_out(checkpoint, path, lambda done, total: progress("copying the checkpoint", done, total))
+        if position is None:
+            return None
         copy = Copy(position.epoch, position.seq, _digest_of_file(path))
         _upload(path, copy, target, progress)
     _forget_old(target)

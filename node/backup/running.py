@@ -11,7 +11,6 @@ from threading import Event
 import msgspec
 
 from ...journal.batch import SEQ_MAX, Position
-from ...journal.checkpoint import load
 from ...journal.errors import CheckpointFailed, CorruptCheckpoint, JournalFailed, NoJournal
 from ...journal.reader import JournalReader
 from ..commands.data_folder import journal_of
@@ -20,6 +19,7 @@ from .archiver import Archiver, Progress, Tell
 from .copies import make_copy
 from .layout import Copy
 from .replication import Owner, Replication, claim, this_node
+from .source import position_of
 from .target import Target, TargetFailed
 
 PATIENCE_SECONDS_MAX = 30.0
@@ -45,11 +45,11 @@ def make_archiver(data: Path, target: Target, tell: Tell, progress: Progress | N
 
 def _checkpoint_seq(data: Path, tell: Tell) -> int:
     try:
-        loaded = load(data / CHECKPOINT_FILE)
+        position = position_of(data / CHECKPOINT_FILE)
     except (CheckpointFailed, CorruptCheckpoint) as error:
         tell(str(error))
         return 0
-    return 0 if loaded is None else loaded.position.seq
+    return 0 if position is None else position.seq
 
 
 def back_up_once(data: Path, target: Target, tell: Tell, progress: Progress) -> tuple[Archived, Copy | None]:

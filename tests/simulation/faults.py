@@ -235,7 +235,8 @@ class Faults:
     def _damage(self) -> None:
         """One bit, where no crash could have been at work; it is found when the node starts again."""
         machine = self._random.choice(list(self._cluster.machines.values()))
-        if machine.voting and not self._plan.sync_standbys:
+        members = [other.member for other in self._cluster.machines.values() if other.member is not None and other.voting]
+        if machine.voting and not all(member.copy.rules().sync_standbys for member in members):
             return  # its disk may be the only one that has an answer
         if machine.has_power and machine.flip_a_bit():
             self._cluster.note("faults", f"a bit flips on {machine.name}")
