@@ -3,10 +3,12 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name))))
 PORT ?= 8080
 DATA ?= data
+SEEDS ?= 1000
+FIRST ?= 1
 BIN := .venv/bin
 PACKAGES := engine journal replicas http effects node loadtest
 
-.PHONY: run test check format bench clean help
+.PHONY: run test sim check format bench clean help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +32,9 @@ run: .venv/product ## start a small cluster with sample events on http://127.0.0
 
 test: .venv/development ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+sim: .venv/development ## simulate a cluster under faults, SEEDS=1000 of them; exit code 1 names the seeds that broke it
+	$(BIN)/python -m onsale.tests.simulation.run --seeds $(SEEDS) --first $(FIRST) $(ARGS)
 
 check: .venv/development ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -173,7 +173,7 @@ class Gateway(Protocol):
     async def switchover(self, to: str | None, *, dry_run: bool) -> ClusterChange:
         """Let another node lead; this one, which leads, hands over."""
 
-    async def set_sync_standbys(self, count: int) -> ClusterChange:
+    async def set_sync_standbys(self, count: int, *, accept_data_loss: bool) -> ClusterChange:
         """How many standbys answers to writes wait for. Asked of the node that leads."""
 
     async def remove_member(self, name: str) -> ClusterChange:

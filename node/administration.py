@@ -73,13 +73,15 @@ class Administration:
         primary = plan.to if done else self._member.name
         return ClusterChange(done=done, sentences=[*plan.sentences, *told], epoch=epoch, primary=primary)
 
-    async def set_sync_standbys(self, count: int) -> ClusterChange:
+    async def set_sync_standbys(self, count: int, *, accept_data_loss: bool) -> ClusterChange:
         """Let answers wait for so many standbys: this node leads."""
         observed = await self._observe()
-        change = plan_sync_standbys(observed, count)
+        change = plan_sync_standbys(observed, count, accept_data_loss=accept_data_loss)
         if isinstance(change, Refusal):
             return self._not_done(observed, list(change.sentences))
-        return self._record(lambda leading: leading.set_sync_standbys(count), list(change.sentences))
+        return self._record(
+            lambda leading: leading.set_sync_standbys(count, at_once=accept_data_loss), list(change.sentences)
+        )
 
     async def remove_member(self, name: str) -> ClusterChange:
         """Forget a member that is gone for good: this node leads."""

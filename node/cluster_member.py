@@ -164,10 +164,8 @@ class ClusterMember:
 
     def introduction(self) -> Introduction:
         replication, http = self.ports.addresses()
-        settings = self.settings
-        return Introduction(
-            frames.PROTOCOL, settings.node_id, self.copy.journal_id, settings.name, settings.voting, replication, http
-        )
+        me = self.settings
+        return Introduction(frames.PROTOCOL, me.node_id, self.copy.journal_id, me.name, me.voting, replication, http)
 
     def _leader_ms(self) -> int:
         return self.leading.loop.now_ms() if self.leading is not None else self.leader_said_ms
@@ -197,7 +195,7 @@ class ClusterMember:
         """Nobody objects."""
         self._resuming = None
         if self._led_last:
-            self.lead(epoch, self.settings.sync_standbys)
+            self.lead(epoch, self.settings.sync_standbys, at_once=False)
         else:
             self._follow()
 
@@ -211,7 +209,7 @@ class ClusterMember:
         else:
             self._follow()  # until it can be tried again, for one of them may lead by now
 
-    def lead(self, epoch: int, sync_standbys: int | None) -> None:
+    def lead(self, epoch: int, sync_standbys: int | None, *, at_once: bool) -> None:
         """Everything that was needed has been promised."""
         if self.ended:
             return
@@ -223,6 +221,7 @@ class ClusterMember:
             self.introduction(),
             epoch=epoch,
             sync_standbys=sync_standbys,
+            at_once=at_once,
             ticket_key=ports.ticket_key,
             scheduler=ports.scheduler,
             now_ms=ports.clock(self.copy.state.at_ms),
@@ -362,9 +361,9 @@ class ClusterMember:
             return f"{self.name} has promised {self.promise}: somebody else was faster. Look again: `onsale status`."
         return ""
 
-    def takeover_won(self, epoch: int, sync_standbys: int | None) -> None:
+    def takeover_won(self, epoch: int, sync_standbys: int | None, *, at_once: bool) -> None:
         self._takeover = None
-        self.lead(epoch, sync_standbys)
+        self.lead(epoch, sync_standbys, at_once=at_once)
 
     def takeover_lost(self) -> None:
         self._takeover = None

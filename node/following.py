@@ -91,9 +91,10 @@ class Following:
         """Somebody says that the leader is there."""
         if not self._ended and address and address != self.source:
             self._hint = address
-            if self.link is not None and self.streaming and not self.is_fresh:
-                self.link.close("another node leads")
-            elif not self.streaming:
+            if self.link is not None:
+                if not self.is_fresh:
+                    self.link.close("another node leads")
+            else:
                 self._look_soon(0.0)
 
     @property

@@ -279,8 +279,8 @@ class NodeGateway:
     async def switchover(self, to: str | None, *, dry_run: bool) -> ClusterChange:
         return await Administration(self._member()).switchover(to, dry_run=dry_run)
 
-    async def set_sync_standbys(self, count: int) -> ClusterChange:
-        return await Administration(self._member()).set_sync_standbys(count)
+    async def set_sync_standbys(self, count: int, *, accept_data_loss: bool) -> ClusterChange:
+        return await Administration(self._member()).set_sync_standbys(count, accept_data_loss=accept_data_loss)
 
     async def remove_member(self, name: str) -> ClusterChange:
         return await Administration(self._member()).remove_member(name)

@@ -34,13 +34,17 @@ class Leading:
         *,
         epoch: int,
         sync_standbys: int | None,
+        at_once: bool,
         ticket_key: Callable[[], bytes],
         scheduler: Scheduler,
         now_ms: Callable[[], int],
         hold_ms: int,
         meter: Meter,
     ) -> None:
-        """`sync_standbys`: what the operator wants from now on; None: as the journal says."""
+        """`sync_standbys`: what the operator wants from now on; None: as the journal says.
+
+        `at_once`: fewer than before need not be agreed first.
+        """
         copy.adopt()
         state, position = copy.state, copy.position
         self.epoch = epoch
@@ -60,7 +64,7 @@ class Leading:
             epoch=epoch,
             node_name=me.name,
             members=state.members.rows,
-            needed=self._needed,
+            needed=lambda: self.standbys_needed,
             on_committed=self._committed,
         )
         self.loop = CommandLoop(
@@ -74,9 +78,11 @@ class Leading:
             seconds=scheduler.time,
         )
         self.on_committed: Callable[[Position], None] = lambda _position: None
-        self._begin(me, sync_standbys, ticket_key)
+        self._begin(me, sync_standbys, ticket_key, at_once=at_once)
 
-    def _begin(self, me: Introduction, sync_standbys: int | None, ticket_key: Callable[[], bytes]) -> None:
+    def _begin(
+        self, me: Introduction, sync_standbys: int | None, ticket_key: Callable[[], bytes], *, at_once: bool
+    ) -> None:
         """The first facts of the epoch; whatever anybody is told from now on rests on them."""
         loop, state = self.loop, self.loop.state
         loop.record(BeginEpoch(self.epoch, me.name))
@@ -88,7 +94,7 @@ class Leading:
                     state.sync_standbys,
                     sync_standbys,
                 )
-            self.set_sync_standbys(sync_standbys)
+            self.set_sync_standbys(sync_standbys, at_once=at_once)
         if not state.ticket_key:
             loop.record(SaveTicketKey(ticket_key()))
 
@@ -107,25 +113,22 @@ class Leading:
 
     @property
     def standbys_needed(self) -> int:
-        return self.loop.state.sync_standbys
-
-    def _needed(self) -> int:
-        """That fewer are needed is itself to be known to as many as before, if they are there: else one of them could
-        lead without what was answered since.
+        """That fewer are needed than before must be known to as many as before: else one of the others could lead
+        without what was answered since.
         """
         if self._lowered is not None:
             needed, seq = self._lowered
-            if self._copy.available.committed_seq < seq and self.leader.in_step_of(needed) >= needed:
+            if self._copy.available.committed_seq < seq:
                 return needed
             self._lowered = None
-        return self.standbys_needed
+        return self.loop.state.sync_standbys
 
-    def set_sync_standbys(self, count: int) -> Reply:
-        """From the next fact on."""
+    def set_sync_standbys(self, count: int, *, at_once: bool) -> Reply:
+        """From the next fact on; fewer than before once that is agreed, or `at_once`."""
         before = self.standbys_needed
         reply = self.loop.record(SetSyncStandbys(count))
-        if self.standbys_needed < before:
-            self._lowered = (before, self.loop.state.seq)
+        if self.loop.state.sync_standbys < before:
+            self._lowered = None if at_once else (before, self.loop.state.seq)
         self.watch()
         return reply
 
@@ -146,6 +149,7 @@ class Leading:
         else:
             loop.accept()
         self._tell(short=there < needed, needed=needed, there=there)
+        self.leader.reconsider()
         if late:
             detail = (
                 "It is not on enough standbys yet, and nobody knows whether it will be. Ask again with the same "

@@ -39,6 +39,7 @@ class Resuming:
             others=others,
             needed=min(rules.sync_standbys, len(others)),
             hear_all=True,
+            resumes=True,
             timeout_seconds=CAMPAIGN_SECONDS,
             done=ended,
         )

@@ -101,7 +101,7 @@ class Takeover:
         if not verdict.leads or member.promise.epoch != self.epoch:
             self._lost(self._sentences)
             return
-        member.takeover_won(self.epoch, self._sync_standbys)
+        member.takeover_won(self.epoch, self._sync_standbys, at_once=self._accept_data_loss)
         self._await_serving(member.ports.scheduler.time() + SERVING_SECONDS)
 
     def _lost(self, sentences: list[str]) -> None:

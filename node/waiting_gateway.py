@@ -118,7 +118,7 @@ class WaitingGateway:
     async def switchover(self, to: str | None, *, dry_run: bool) -> ClusterChange:  # noqa: ARG002
         return self._not_now()
 
-    async def set_sync_standbys(self, count: int) -> ClusterChange:  # noqa: ARG002
+    async def set_sync_standbys(self, count: int, *, accept_data_loss: bool) -> ClusterChange:  # noqa: ARG002
         return self._not_now()
 
     async def remove_member(self, name: str) -> ClusterChange:  # noqa: ARG002

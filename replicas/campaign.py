@@ -45,6 +45,7 @@ class Campaign:
         needed: int,
         hear_all: bool,
         must_include: str = "",
+        resumes: bool = False,
         timeout_seconds: float,
         done: Callable[[Won | Lost], None],
     ) -> None:
@@ -64,7 +65,7 @@ class Campaign:
         self._refusals: list[str] = []
         self._highest = epoch
         self._done: Callable[[Won | Lost], None] | None = done
-        question = AskPromise(0, epoch, node_name, replication)
+        question = AskPromise(0, epoch, node_name, replication, resumes=resumes)
         for voter in others:
             peers.ask(voter.replication, question, timeout_seconds, self._answered(voter.name))
         self._decide()

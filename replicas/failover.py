@@ -188,6 +188,9 @@ def plan_failover(
     fault = _too_many(wanted, len(observed.voters) - 1)
     if fault:
         return Refusal((*seen, fault))
+    there = [each.name for each in observed.counted if each is not target and each is not primary]
+    if wanted < target.sync_standbys and len(there) < target.sync_standbys and not accept_data_loss:
+        return Refusal((*seen, words.not_agreed(target.sync_standbys, there, observed.unreachable)))
     outlook = words.outlook(observed, target, epoch, wanted, may_lose=verdict.may_lose)
     return Plan(
         to=target.name,
@@ -233,8 +236,12 @@ def plan_switchover(observed: Observed, to: str | None) -> Plan | Refusal:
     )
 
 
-def plan_sync_standbys(observed: Observed, count: int) -> Change | Refusal:
-    """Whether answers may wait for `count` standbys from now on."""
+def plan_sync_standbys(observed: Observed, count: int, *, accept_data_loss: bool = False) -> Change | Refusal:
+    """Whether answers may wait for `count` standbys from now on.
+
+    Fewer than before is itself to be on as many standbys as before: a node that does not know of it may lead by the
+    promises of voters none of which has what was answered since.
+    """
     standbys = len(observed.voters) - 1
     if observed.primary is None:
         return Refusal((words.NO_PRIMARY_TO_TELL,))
@@ -244,6 +251,8 @@ def plan_sync_standbys(observed: Observed, count: int) -> Change | Refusal:
     following = words.following(observed)
     if count > len(following) and count > observed.sync_standbys:
         return Refusal((words.would_stop(count, following),))
+    if count < observed.sync_standbys and len(following) < observed.sync_standbys and not accept_data_loss:
+        return Refusal((words.not_agreed(observed.sync_standbys, following, observed.unreachable),))
     return Change(words.waits_for(observed, count))
 
 

@@ -290,6 +290,17 @@ def would_stop(count: int, following_now: Sequence[str]) -> str:
     return f"Answers to writes would stop at once: {count} standbys would have to follow, and {now}. Start them first."
 
 
+def not_agreed(before: int, there: Sequence[str], away: Sequence[str]) -> str:
+    """Why fewer standbys are not enough from now on: too few of those there were know of it."""
+    known = f"only {names_of(there)} would" if there else "none would"
+    danger = f": {names_of(away, 'or')} could be let lead without what is answered meanwhile" if away else ""
+    return (
+        f"That fewer standbys will do must itself be known to {count_of(before, 'standby')}, and {known} know of it"
+        f"{danger}. Start them first; or repeat with --accept-data-loss, and never let one of them lead before it has "
+        "caught up."
+    )
+
+
 def waits_for(observed: "Observed", count: int) -> tuple[str, ...]:
     before = observed.sync_standbys
     if count == before:

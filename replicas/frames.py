@@ -218,12 +218,16 @@ class Status(Part, frozen=True):
 
 
 class AskPromise(Part, frozen=True):
-    """The wish that it follow nobody of a lower epoch than this, and nobody else in it."""
+    """The wish that it follow nobody of a lower epoch than this, and nobody else in it.
+
+    `resumes`: of the one who led last, as far as it knows; refused where somebody leads.
+    """
 
     id: Count
     epoch: Count
     candidate: Name
     candidate_replication: Address
+    resumes: bool = False
 
 
 class Promise(Part, frozen=True):

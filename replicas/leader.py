@@ -88,6 +88,10 @@ class Leader:
         """More is on this node's disk."""
         self._advance()
 
+    def reconsider(self) -> None:
+        """How many standbys are needed, or which of them count, may have changed."""
+        self._advance()
+
     def acked(self, sender: Sender) -> None:
         """More is on a follower's disk."""
         if sender.voting:

@@ -48,7 +48,8 @@ async def post_sync_standbys(api: Api, call: Call) -> Answer:
     access.operator(api.authenticator, call)
     asked = sync_standbys_body(call.body)
     _check_leads(api)
-    return _answer(api, await api.gateway.set_sync_standbys(asked.sync_standbys))
+    change = await api.gateway.set_sync_standbys(asked.sync_standbys, accept_data_loss=asked.accept_data_loss)
+    return _answer(api, change)
 
 
 async def delete_member(api: Api, call: Call, name: str) -> Answer:

@@ -157,6 +157,7 @@ _BY_PLACE: Final[dict[str, Schema]] = {
     "Switchover.to": _TEXT | {"description": "this one and no other; left out: the standby that is least behind"},
     "Switchover.dryRun": _DRY_RUN,
     "SyncStandbys.syncStandbys": {"description": "how many standbys answers to writes wait for"},
+    "SyncStandbys.acceptDataLoss": {"description": "wait for fewer, though too few of those there were can be told"},
     "Member.role": _ROLE,
     "Member.state": {"enum": sorted(gateway.STATES)},
     "Member.address": {"description": "where it serves HTTP; empty where that is not known"},

@@ -34,6 +34,7 @@ class SwitchoverBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True,
 
 class SyncStandbysBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
     sync_standbys: SyncStandbys
+    accept_data_loss: Switch = False
 
 
 _failover: Final = BodyDecoder(FailoverBody, may_be_empty=True)

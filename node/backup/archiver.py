@@ -63,6 +63,7 @@ class Archiver:
         self._progress = progress or (lambda _what, _done, _total: None)
         self._tail: _Tail | None = None
         self._whole: set[Segment] = set()
+        self._in_parts: set[Segment] = set()  # all there, but not yet as one part
         self._suspected: tuple[str, int, int] | None = None
         self._may_remove = True
         self._check_journal()
@@ -88,7 +89,7 @@ class Archiver:
             )
 
     def round(self, stopping: Callable[[], bool] = lambda: False) -> bool:
-        """Archive what is new, and one older segment. Whether all is archived that was there."""
+        """Archive what is new, then one older segment as a whole. Whether all is archived that was there."""
         segments = list_segments(self._disk)
         if not segments:
             raise NoJournal("The journal's folder has no segment any more.")
@@ -111,12 +112,13 @@ class Archiver:
         last = segments[-1]
         needed = [each for each, after in pairwise(segments) if after.first_seq > self._since_seq]
         for index, segment in enumerate(needed):
-            if segment not in self._whole:
+            if segment not in self._whole and segment not in self._in_parts:
                 if stopping():
                     return False
                 if self.position is None:
                     self._progress("archiving the journal", index, len(needed) + 1)
-                self._archive_whole(segment, _following(segments, segment))
+                if not self._archive_last_part(segment):
+                    self._archive_whole(segment, _following(segments, segment))
         self._archive_tail(last)
         older = [each for each in segments[:-1] if each not in self._whole]
         if older and not stopping():
@@ -125,6 +127,16 @@ class Archiver:
         return len(older) <= 1
 
     # --- segments that grow no more
+
+    def _archive_last_part(self, segment: Segment) -> bool:
+        """Of one that was followed while it grew: what is new since then goes before the large part is made of it."""
+        if self._tail is None or self._tail.name != segment.name:
+            return False
+        self._archive_tail(segment)
+        if self._tail.offset != segment.size_bytes:
+            return False
+        self._in_parts.add(segment)
+        return True
 
     def _archive_whole(self, segment: Segment, following: Segment) -> None:
         header = read_header(self._disk, segment)
@@ -138,8 +150,7 @@ class Archiver:
             self._put(part, data[part.offset : part.end])
         self._remove_small(key, data, {stretch.offset: stretch.end for stretch in walked.stretches})
         self._whole.add(segment)
-        if self._tail is not None and self._tail.name == segment.name:
-            self._tail = None
+        self._in_parts.discard(segment)
 
     def _remove_small(self, key: Key, data: bytes, large: dict[int, int]) -> None:
         """Remove the parts that lie in larger ones with the same bytes."""

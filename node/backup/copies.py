@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from .layout import COMPLETE, DIGEST_BYTES, Copy, contents_of, digest_of
+from .source import copy_out
 from .target import Target
 
 PIECE_BYTES = 16 * 1024 * 1024

@@ -25,6 +25,7 @@ BACK_OFF_SECONDS = 1.0
 BACK_OFF_SECONDS_MAX = 60.0
 STEADY_SECONDS = 60.0  # who ran for so long starts again at once
 STOP_SECONDS = 15.0
+STANDARD_ERROR = 2  # our own, which the child has as its own too
 _PR_SET_PDEATHSIG = 1
 
 Tell = Callable[[str], None]
@@ -153,7 +154,7 @@ class Replication:
             replicate_command(self._binary.path, self._settings),
             env=environment(),
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
+            stdout=STANDARD_ERROR,
             start_new_session=True,
             preexec_fn=(lambda: _end_with(parent)) if _libc else None,  # noqa: PLW1509 - it takes no lock
         )

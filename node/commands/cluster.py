@@ -134,12 +134,20 @@ def failover(
 )
 @click.argument("count", type=click.IntRange(min=0), metavar="K")
 @node_flag
+@flag("--accept-data-loss", is_flag=True, help="Go on with fewer, though those that are missing can't be told.")
 @token_flag
 @format_flag
-def sync_standbys(*, count: int, node: str, token: str | None, file_format: str) -> None:
-    """Have answers to writes wait until K standbys have what they rest on."""
+def sync_standbys(*, count: int, node: str, accept_data_loss: bool, token: str | None, file_format: str) -> None:
+    """Have answers to writes wait until K standbys have what they rest on.
+
+    Fewer than before is agreed on by as many as before. Exit code 4, and nothing done, when those are not there: one of
+    them could be let lead later without what is answered meanwhile.
+    """
     client = _client(node, token)
-    _print(lambda: client.order("POST", "/cluster/sync-standbys", {"syncStandbys": count}), file_format == "json")
+    asked: dict[str, Any] = {"syncStandbys": count}
+    if accept_data_loss:
+        asked["acceptDataLoss"] = True
+    _print(lambda: client.order("POST", "/cluster/sync-standbys", asked), file_format == "json")
 
 
 @click.group(cls=InOrder, context_settings=SETTINGS)

@@ -176,7 +176,7 @@ class EngineGateway:
     async def switchover(self, to: str | None, *, dry_run: bool) -> ClusterChange:
         return self._ordered("switchover", to, dry_run)
 
-    async def set_sync_standbys(self, count: int) -> ClusterChange:
+    async def set_sync_standbys(self, count: int, *, accept_data_loss: bool) -> ClusterChange:
         return self._ordered("sync_standbys", count)
 
     async def remove_member(self, name: str) -> ClusterChange:

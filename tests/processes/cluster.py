@@ -188,11 +188,11 @@ class Cluster:
                 raise AssertionError(f"not within {seconds} s: {what}\n{json.dumps(views, indent=1)}\n{self.told()}")
             await asyncio.sleep(LOOKED_AT_SECONDS)
 
-    async def until_said(self, name: str, text: str) -> None:
+    async def until_line(self, node: Node, text: str) -> None:
         async def said() -> bool:
-            return self.nodes[name].said(text)
+            return node.said(text)
 
-        await self.until(said, f"{name} says {text!r}")
+        await self.until(said, f"{node.name} says {text!r}, and says {node.lines}")
 
     def told(self) -> str:
         """The ends of all logs."""
@@ -204,6 +204,12 @@ class Cluster:
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.nodes[name].port}"
+
+    def other_than(self, name: str) -> str:
+        return next(other for other in self.running if other != name)
+
+    async def sync_standbys(self, name: str, count: int) -> Ended:
+        return await command("sync-standbys", str(count), "--node", self.url(name), "--format", "json")
 
     async def order(self, name: str, order: str, *flags: str) -> Ended:
         """`onsale failover|switchover` at this node."""

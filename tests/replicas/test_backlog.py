@@ -81,7 +81,9 @@ def test_it_is_bounded_without_a_gap_and_holds_what_is_not_on_disk(
         batches.append(batch)
         position = batch.position
         if data.draw(st.booleans()):
-            durable = data.draw(st.sampled_from([each.position.seq for each in batches if each.position.seq >= durable]))
+            durable = data.draw(
+                st.sampled_from([each.position.seq for each in batches if each.position.seq >= durable])
+            )
             backlog.durable(durable)
         found = held(backlog, batches)
         assert found == batches[len(batches) - len(found) :], "the latest, without a gap"

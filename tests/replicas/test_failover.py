@@ -126,7 +126,9 @@ def test_of_two_members_one_may_go_on_alone() -> None:
 
 def test_fewer_sync_standbys_can_be_asked_for_along_with_it() -> None:
     observed = observe([status("B", 100, voters=("A", "B"))])
-    plan = planned(plan_failover(observed, None, sync_standbys=0))
+    unagreed = refused(plan_failover(observed, None, sync_standbys=0))
+    assert "must itself be known to 1 standby, and none would know of it: A could be let lead without" in unagreed
+    plan = planned(plan_failover(observed, None, sync_standbys=0, accept_data_loss=True))
     assert plan.sentences[-1] == (
         "Answers wait for 0 standbys from then on, no longer for 1. A cannot know that: before it has caught "
         "up, A must not be let lead, for the answers given meanwhile would be lost."
@@ -322,6 +324,12 @@ def test_answers_do_not_wait_for_standbys_that_are_away() -> None:
     assert isinstance(lowered, Change)
     assert "C cannot know that" in lowered.sentences[0]
     assert "onsale failover" in refused(plan_sync_standbys(observe([status("B", 100)]), 0))
+
+
+def test_fewer_standbys_are_agreed_on_by_as_many_as_before_or_accepted() -> None:
+    alone = observe([primary("A", 100)])
+    assert "must itself be known to 1 standby, and none would know of it" in refused(plan_sync_standbys(alone, 0))
+    assert isinstance(plan_sync_standbys(alone, 0, accept_data_loss=True), Change)
 
 
 def test_members_can_be_forgotten_but_not_the_primary_nor_one_that_is_needed() -> None:

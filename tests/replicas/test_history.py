@@ -124,9 +124,7 @@ def test_a_journal_that_begins_at_a_snapshot(seed: int, nodes: int, data: st.Dat
 
 
 @given(st.integers(0, 2**32), st.integers(2, 4), st.data())
-def test_one_that_ends_before_the_snapshot_is_never_said_to_have_it(
-    seed: int, nodes: int, data: st.DataObject
-) -> None:
+def test_one_that_ends_before_the_snapshot_is_never_said_to_have_it(seed: int, nodes: int, data: st.DataObject) -> None:
     """The source then refuses: what the other lacks can't be sent."""
     journals = history(seed, nodes)
     whole = data.draw(st.sampled_from(journals))
@@ -172,7 +170,13 @@ def test_it_is_a_copy_that_may_grow() -> None:
         ([], 0, [], 0, 0),
         ([EpochStart(1, 1, b"a")], 9, [], 0, 0),
         ([EpochStart(1, 1, b"a")], 9, [EpochStart(1, 1, b"a")], 5, 5),  # one lags
-        ([EpochStart(1, 1, b"a"), EpochStart(2, 6, b"b")], 9, [EpochStart(1, 1, b"a")], 7, 5),  # it has more of an epoch
+        (
+            [EpochStart(1, 1, b"a"), EpochStart(2, 6, b"b")],
+            9,
+            [EpochStart(1, 1, b"a")],
+            7,
+            5,
+        ),  # it has more of an epoch
         ([EpochStart(1, 1, b"a")], 9, [EpochStart(1, 1, b"x")], 9, 0),  # begun twice
         ([EpochStart(1, 1, b"a"), EpochStart(2, 6, b"b")], 9, [EpochStart(1, 1, b"a"), EpochStart(2, 6, b"c")], 9, 5),
         # a rival's epoch that came to nothing, and the true one of the same number

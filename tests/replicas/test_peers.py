@@ -149,3 +149,18 @@ def test_a_node_that_ends_meanwhile_is_none(asking: Asking):
     asking.world.network.process_ended("far")
     asking.world.run(100)
     assert asking.replies == [None]
+
+
+def test_news_are_told_and_the_link_is_closed(asking: Asking):
+    news = Announce(3, "near", "near:7400", "")
+    asking.peers.tell("far:7400", news)
+    asking.world.run(100)
+    assert asking.far.frames == [news]
+    assert len(asking.far.reasons) == 1
+
+
+@pytest.mark.parametrize("address", ["far:7499", "no address"])
+def test_news_for_nobody_are_lost_quietly(asking: Asking, address: str):
+    asking.peers.tell(address, Announce(3, "near", "near:7400", ""))
+    asking.world.run(5000)
+    assert not asking.far.frames

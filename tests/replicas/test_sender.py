@@ -1,4 +1,4 @@
-"""What one follower is sent: in order, bounded, from memory or disk, and only what is committed where it has no vote."""
+"""What one follower is sent: in order, bounded, from memory or disk; without a vote only what is committed."""
 
 from collections.abc import Callable, Iterable
 
@@ -53,9 +53,7 @@ class Source:
 
     def follow(self, *, voting: bool = True, after_seq: int = 0) -> tuple[Sender, Outlet]:
         outlet = Outlet()
-        sender = Sender(
-            outlet, self.available, name="s", voting=voting, after_seq=after_seq, at_ms=lambda: 77
-        )
+        sender = Sender(outlet, self.available, name="s", voting=voting, after_seq=after_seq, at_ms=lambda: 77)
         self.senders.append(sender)
         sender.pump()
         return sender, outlet
@@ -66,9 +64,7 @@ class Source:
         self.opened_after.append(after_seq)
         return Reader(self, after_seq)
 
-    def background(
-        self, work: Callable[[], list[Sealed]], done: Callable[[list[Sealed] | Exception], None]
-    ) -> None:
+    def background(self, work: Callable[[], list[Sealed]], done: Callable[[list[Sealed] | Exception], None]) -> None:
         def read() -> None:
             found: list[Sealed] | Exception
             try:

@@ -1,6 +1,6 @@
 """A whole cluster in simulated time: machines, their network, and what becomes of processes that end.
 
-Owns the machines and every start and stop of them. The product runs unchanged in here: members, command loops, journals.
+Owns the machines and every start and stop of them. The product runs in here unchanged: members, loops, journals.
 """
 
 from collections.abc import Callable
@@ -33,6 +33,7 @@ class Cluster:
         self.make_writer = make_writer
         self.time = SimulatedTime()
         self.random: Random = plan.random(0)
+        self.journal_id = self.random.randbytes(16)
         self.network = SimulatedNetwork(
             self.time,
             plan.random(41),
@@ -40,8 +41,7 @@ class Cluster:
             hiccup_probability=plan.hiccup_probability,
             on_error=self._receiver_failed,
         )
-        self.ledger = Ledger(loss_accepted=plan.mode != "safe")
-        self.journal_id = self.random.randbytes(16)
+        self.ledger = Ledger(self.journal_id, loss_accepted=plan.mode != "safe")
         self.machines = {
             name: Machine(self, number, name, voting=name in plan.voters, sources=self._sources(number, name))
             for number, name in enumerate(plan.names, 1)
@@ -110,11 +110,14 @@ class Cluster:
         if machine.runs or not machine.has_power or machine.name in self.waits_for_leader:
             return
         try:
+            machine.forget_history()
+            kept = machine.checkpoint
             try:
-                recovered = recover(machine.disk)
+                known = (0, None) if kept is None else (kept.position.seq, kept.position.hash)
+                recovered = recover(machine.disk, known_durable_seq=known[0], known_hash=known[1])
             except NoJournal:
                 recovered = create_journal(machine.disk, self.journal_id)
-            state = State()
+            state = State() if kept is None else kept.restore()
             unapplied = apply_committed(state, machine.disk, recovered)
             dropped = "" if recovered.dropped is None else f", after a torn tail at seq {recovered.dropped.first_seq}"
             self.note(machine.name, f"starts with seq {recovered.last_seq}, {state.seq} committed{dropped}")
@@ -132,7 +135,7 @@ class Cluster:
         self.time.call_in(self.random.randrange(low, high), self.repair_and_start, machine)
 
     def end_process(self, machine: Machine) -> None:
-        """kill -9: the system lives."""
+        """SIGKILL: the system lives."""
         machine.stop()
         machine.disk.kill()
         self.network.process_ended(machine.name)
@@ -206,6 +209,29 @@ class Cluster:
         row = copy.state.members.rows.get(machine.name)
         return not machine.voting or (row is not None and row.node_id == machine.node_id)
 
+    def copy_wanted(self, machine: Machine, reason: str) -> None:
+        """What it has can't go on, for the history between is gone: it fetches the leader's checkpoint."""
+        self.note(machine.name, f"fetches a copy: {reason}")
+        self.end_process(machine)
+        self.waits_for_leader.add(machine.name)
+        self.time.call_in(self.random.randrange(*REPAIR_US), self._fetch_copy, machine)
+
+    def _fetch_copy(self, machine: Machine) -> None:
+        sources = [self.machines[name] for name, _ in self.leading() if name != machine.name]
+        kept = sources[0].checkpoint if sources else None
+        if kept is None or not machine.has_power:
+            self.time.call_in(REPAIR_US[0], self._fetch_copy, machine)
+            return
+        machine.take_copy(kept, self.journal_id)
+        self.waits_for_leader.discard(machine.name)
+        self.start(machine)
+
+    def take_checkpoints(self) -> None:
+        """Now and then one of the nodes takes one."""
+        self.random.choice(list(self.machines.values())).take_checkpoint()
+        low, high = self.plan.checkpoint_us
+        self.time.call_in(self.random.randrange(low, high), self.take_checkpoints)
+
     # --- for clients and operators
 
     def send(self, node: str, request: Request) -> None:
@@ -224,6 +250,12 @@ class Cluster:
         happens, self.when_answered = self.when_answered, None
         if happens is not None:
             self.time.call_in(0, happens)
+
+    def answers_wait(self) -> bool:
+        """Every voter that runs knows that an answer is on a standby's disk, too."""
+        members = [machine.member for machine in self.machines.values() if machine.voting]
+        counts = [member.copy.rules().sync_standbys for member in members if member is not None]
+        return min(counts, default=0) > 0
 
     def leading(self) -> list[tuple[str, CommandLoop]]:
         return [

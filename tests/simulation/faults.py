@@ -235,8 +235,7 @@ class Faults:
     def _damage(self) -> None:
         """One bit, where no crash could have been at work; it is found when the node starts again."""
         machine = self._random.choice(list(self._cluster.machines.values()))
-        members = [other.member for other in self._cluster.machines.values() if other.member is not None and other.voting]
-        if machine.voting and not all(member.copy.rules().sync_standbys for member in members):
+        if machine.voting and not self._cluster.answers_wait():
             return  # its disk may be the only one that has an answer
         if machine.has_power and machine.flip_a_bit():
             self._cluster.note("faults", f"a bit flips on {machine.name}")

@@ -5,14 +5,12 @@ compared with it: what nodes have, lead with, apply and answer. It looks into th
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
-
 from onsale.engine import facts as f
 from onsale.engine import replies
 from onsale.engine.audit.auditor import Auditor
 from onsale.engine.invariants import check
 from onsale.engine.state import State, state_hash
-from onsale.journal.batch import Batch
+from onsale.journal.batch import Position, unseal
 
 HASHED_EVERY = 8  # of the states at every so many-th seq
 
@@ -29,18 +27,28 @@ def demand(truth: object, sentence: str) -> None:
 class Chain:
     """Where each batch of one journal ends, and its hash: what is on the disk of one node."""
 
-    def __init__(self) -> None:
-        self.seqs: list[int] = [0]
-        self.hashes: list[bytes] = [b""]
+    def __init__(self, before: Position) -> None:
+        """`before`: where the journal begins, the end of the batch before its first one."""
+        self.positions = [before]
+        self.seqs = [before.seq]
+        self.hashes = [before.hash]
 
-    def add(self, seq: int, digest: bytes) -> None:
-        demand(seq > self.seqs[-1], f"seq {seq} was written behind seq {self.seqs[-1]}")
-        self.seqs.append(seq)
-        self.hashes.append(digest)
+    def add(self, position: Position) -> None:
+        demand(position.seq > self.seqs[-1], f"seq {position.seq} was written behind seq {self.seqs[-1]}")
+        self.positions.append(position)
+        self.seqs.append(position.seq)
+        self.hashes.append(position.hash)
 
     def end_at(self, seq: int) -> int:
         """The index of the last batch that ends at `seq` or before."""
-        return bisect_right(self.seqs, seq) - 1
+        index = bisect_right(self.seqs, seq) - 1
+        demand(index >= 0, f"seq {seq} is before the beginning of a journal that begins behind seq {self.seqs[0]}")
+        return index
+
+    def position_at(self, seq: int) -> Position | None:
+        """Of the batch that ends at `seq`."""
+        index = bisect_right(self.seqs, seq) - 1
+        return self.positions[index] if index >= 0 and self.seqs[index] == seq else None
 
     @property
     def last_seq(self) -> int:
@@ -50,8 +58,9 @@ class Chain:
 class Ledger:
     """The history all nodes must agree on, and what was answered from it."""
 
-    def __init__(self, *, loss_accepted: bool) -> None:
-        self.committed = Chain()
+    def __init__(self, journal_id: bytes, *, loss_accepted: bool) -> None:
+        self.committed = Chain(Position(0, journal_id, 0, 0))
+        self.batches: dict[bytes, bytes] = {}  # everything that was ever on a disk, by hash
         self.answers: dict[bytes, replies.Reply] = {}  # by idempotency key: the latest one given
         self._loss_accepted = loss_accepted
         self._states: dict[int, str] = {}  # hash of the state at a seq
@@ -86,7 +95,7 @@ class Ledger:
         same = chain.seqs[known] == history.last_seq and chain.hashes[known] == history.hashes[-1]
         demand(same, f"{name} commits up to seq {end} without the batch committed at seq {history.last_seq}")
         for position in range(known + 1, index + 1):
-            history.add(chain.seqs[position], chain.hashes[position])
+            history.add(chain.positions[position])
 
     def commits(self, name: str, epoch: int) -> None:
         """A leader has a batch of its epoch on enough disks.
@@ -94,7 +103,7 @@ class Ledger:
         Two may lead in one epoch, where one promise is enough to lead; but then neither can commit anything in it.
         """
         who = self._committing.setdefault(epoch, name)
-        demand(who == name, f"{name} commits in epoch {epoch}, and so did {who}")
+        demand(who == name or self._loss_accepted, f"{name} commits in epoch {epoch}, and so did {who}")
 
     def leads(self, name: str, epoch: int, chain: Chain) -> None:
         """A node begins to lead with what it has.
@@ -135,10 +144,10 @@ class Ledger:
 
     def answered(self, name: str, epoch: int, digest: bytes, reply: replies.Reply) -> None:
         """The answer leaves the node: whatever happens now, it must stay true."""
-        who = self._answering.setdefault(epoch, name)
-        demand(who == name, f"{name} answers in epoch {epoch}, and so did {who}")
         if self._loss_accepted:
             return
+        who = self._answering.setdefault(epoch, name)
+        demand(who == name, f"{name} answers in epoch {epoch}, and so did {who}")
         last_seq = self.committed.last_seq
         demand(reply.seq <= last_seq, f"{name} answers seq {reply.seq}, and what is committed ends at seq {last_seq}")
         before = self.answers.get(digest)
@@ -148,13 +157,15 @@ class Ledger:
 
     # --- the end
 
-    def audit(self, batches: Iterable[Batch], state: State) -> None:
-        """The journal everybody ended with: nothing answered is missing, nothing was done twice, the books add up."""
+    def audit(self, state: State) -> None:
+        """The history everybody ended with: nothing answered is missing, nothing was done twice, the books add up."""
         auditor = Auditor()
+        end = self.committed.end_at(state.seq) + 1
+        batches = [unseal(self.batches[digest])[1] for digest in self.committed.hashes[1:end]]
         kept: dict[bytes, list[replies.Reply]] = {}
         for batch in batches:
             facts = f.decode(batch.payload)
-            auditor.audit(batch.first_seq, batch.at_ms, facts)
+            auditor.audit(batch.first_seq, batch.at_ms, facts, epoch=batch.epoch)
             for fact in facts:
                 if isinstance(fact, f.Keyed):
                     kept.setdefault(fact.digest, []).append(replies.decode(fact.reply))

@@ -13,17 +13,21 @@ from onsale.engine import replies
 from onsale.engine.codes import TRANSIENT, Code
 from onsale.engine.commands import Command
 from onsale.engine.state import State, state_hash
-from onsale.journal.batch import Batch, Position, Sealed
+from onsale.journal.batch import Batch, Position, Sealed, position_behind
+from onsale.journal.disk import publish
 from onsale.journal.divergence import CutPart
 from onsale.journal.errors import JournalError
 from onsale.journal.reader import read_batches
-from onsale.journal.recovery import Recovered
+from onsale.journal.recovery import Recovered, create_journal
+from onsale.journal.retention import remove_through
 from onsale.journal.segments import list_segments
 from onsale.node.clock import Clock
 from onsale.node.cluster_member import ClusterMember
 from onsale.node.loop import CommandLoop
 from onsale.node.member_ports import MemberPorts, MemberSettings
 from onsale.node.member_report import status_of
+from onsale.replicas import promise
+from onsale.tests.simulation.checkpoint import Checkpoint, take
 from onsale.tests.simulation.disk import SimulatedDisk
 from onsale.tests.simulation.invariants import Chain, Ledger
 from onsale.tests.simulation.network import SimulatedNetwork
@@ -55,6 +59,8 @@ class World(Protocol):
 
     def damage_found(self, machine: "Machine", sentence: str) -> None: ...
 
+    def copy_wanted(self, machine: "Machine", reason: str) -> None: ...
+
 
 class Uncounted:
     """The loop's `Meter`."""
@@ -81,12 +87,14 @@ class Machine:
         self.rate = self.random.choice((1.0, 1.0, 0.98, 1.03))
         self.scheduler: NodeScheduler | None = None
         self.member: ClusterMember | None = None
-        self.chain = Chain()
+        self.chain = Chain(Position(0, b"", 0, 0))
+        self.checkpoint: Checkpoint | None = None
         self._world = world
         self._number = number
         self._sources = sources
         self._lives = 0
-        self._anew = 0
+        self._anew = 0  # how many disks it had before
+        self._made_anew = False
         self._seen = (0, 0)  # what was last held against the history
         self._led_epoch = 0
 
@@ -121,9 +129,9 @@ class Machine:
         world = self._world
         self._lives += 1
         scheduler = NodeScheduler(world.time, rate=self.rate, starts_at_seconds=1000.0 * self._lives)
-        self.chain = Chain()
-        for batch in read_batches(self.disk, 0, through_seq=recovered.last_seq):
-            self.chain.add(batch.last_seq, batch.hash)
+        self.chain = Chain(recovered.before)
+        for batch in read_batches(self.disk, recovered.before.seq, through_seq=recovered.last_seq):
+            self.chain.add(position_behind(batch))
         world.ledger.started(self.name)
         self._seen = (0, 0)
         self._led_epoch = 0
@@ -141,9 +149,39 @@ class Machine:
     def make_anew(self) -> None:
         """Another disk, and another node of the same name."""
         self._anew += 1
+        self._made_anew = True
         self.disk = SimulatedDisk(self._world.plan.seed * 64 + self._number + self._anew * 1_000_003)
         self.node_id = self.random.randbytes(16)
         self.was_damaged = False
+        self.checkpoint = None
+
+    def take_checkpoint(self) -> None:
+        """Of what is committed and applied."""
+        member = self.member
+        if member is None or self.paused or (member.leading is not None and not member.copy.at_rest):
+            return
+        state = member.copy.state
+        position = self.chain.position_at(state.seq)
+        if position is None or not position.seq:
+            return
+        self.checkpoint = take(state, position)
+        self._world.note(self.name, f"takes a checkpoint at seq {position.seq}")
+
+    def forget_history(self) -> None:
+        """Now and then, before a start: segments that the checkpoint covers. May raise PowerLost, JournalError."""
+        if self.checkpoint is not None and self.random.random() < 0.5:
+            removed = remove_through(self.disk, self.checkpoint.position.seq)
+            self._world.note(self.name, f"removes {len(removed)} segments")
+
+    def take_copy(self, kept: Checkpoint, journal_id: bytes) -> None:
+        """Another node's checkpoint in place of all that is here, but for the promise."""
+        old, name = self.disk, promise.NAME
+        self._anew += 1
+        self.disk = SimulatedDisk(self._world.plan.seed * 64 + self._number + self._anew * 1_000_003)
+        if name in old.names():
+            publish(self.disk, name, old.read(name, 0, old.size_bytes(name)))
+        create_journal(self.disk, journal_id, before=kept.position)
+        self.checkpoint = kept
 
     def flip_a_bit(self) -> bool:
         """In a segment that another one follows: no crash leaves damage there. Whether there is such a segment."""
@@ -157,7 +195,7 @@ class Machine:
 
     def _settings(self) -> MemberSettings:
         plan = self._world.plan
-        first = self.name == plan.voters[0] and not self._anew
+        first = self.name == plan.voters[0] and not self._made_anew
         return MemberSettings(
             node_id=self.node_id,
             name=self.name,
@@ -186,9 +224,9 @@ class Machine:
                 on_synced=self._synced,
             ),
             background=self._background,
-            clock=lambda not_before_ms: Clock(
-                not_before_ms, monotonic=scheduler.time, wall=lambda: self.wall_ms() / 1000
-            ).now_ms,
+            clock=lambda not_before_ms: (
+                Clock(not_before_ms, monotonic=scheduler.time, wall=lambda: self.wall_ms() / 1000).now_ms
+            ),
             meter=Uncounted(),
             nonce=lambda: self.random.randbytes(32),
             ticket_key=lambda: self.random.randbytes(32),
@@ -198,9 +236,7 @@ class Machine:
     def wall_ms(self) -> int:
         return START_MS + self._world.time.now_us // 1000 + self.clock_offset_ms
 
-    def _background(
-        self, work: Callable[[], list[Sealed]], done: Callable[[list[Sealed] | Exception], None]
-    ) -> None:
+    def _background(self, work: Callable[[], list[Sealed]], done: Callable[[list[Sealed] | Exception], None]) -> None:
         scheduler = self.scheduler
         assert scheduler is not None
 
@@ -216,7 +252,8 @@ class Machine:
 
     def _synced(self, group: list[Sealed]) -> None:
         for sealed in group:
-            self.chain.add(sealed.position.seq, sealed.position.hash)
+            self.chain.add(sealed.position)
+            self._world.ledger.batches[sealed.position.hash] = sealed.data
         last = group[-1].position
         self._world.note(self.name, f"synced seq {last.seq} of epoch {last.epoch} {last.hash.hex()[:8]}")
         crash, self.crash_when_synced = self.crash_when_synced, None
@@ -310,7 +347,7 @@ class Machine:
         self._world.process_fell(self, restart=True)
 
     def rebuild(self, reason: str) -> None:
-        self._world.damage_found(self, reason)
+        self._world.copy_wanted(self, reason)
 
     def damaged(self, sentence: str) -> None:
         self._world.damage_found(self, sentence)

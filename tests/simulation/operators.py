@@ -42,7 +42,7 @@ class Operator:
         return Link(
             self._scheduler,
             SECRET,
-            lambda: Introduction(PROTOCOL, self._node_id, b"", self.name, False, "", ""),  # noqa: FBT003
+            lambda: Introduction(PROTOCOL, self._node_id, b"", self.name, False, "", ""),
             dialed=True,
             nonce=lambda: self._random.randbytes(32),
             refusals=self._refusals,
@@ -133,7 +133,7 @@ class Operator:
     @staticmethod
     def _change_sync_standbys(member: ClusterMember, count: int) -> None:
         if member.leading is not None:
-            member.leading.set_sync_standbys(count)
+            member.leading.set_sync_standbys(count, at_once=False)
 
     def _ask_to_hand_over(self, machine: Machine, plan: FailoverPlan) -> None:
         """An operator's call on the leader's HTTP interface, which is not simulated."""
@@ -159,17 +159,11 @@ class Operators:
         self.first = Operator("op1", 42, plan, cluster)
         self.second = Operator("op2", 43, plan, cluster)
         self.names = (self.first.name, self.second.name)
-        self._restoring = False
 
     def restore(self) -> None:
         """From now on, whenever nobody leads, let somebody."""
-        self._restoring = True
         self._cluster.time.call_in(RESTORE_US, self._look_after)
 
-    def rest(self) -> None:
-        self._restoring = False
-
     def _look_after(self) -> None:
-        if self._restoring:
-            self.first.fail_over(to_anybody=True)
-            self._cluster.time.call_in(RESTORE_US, self._look_after)
+        self.first.fail_over(to_anybody=True)
+        self._cluster.time.call_in(RESTORE_US, self._look_after)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 MODES = ("safe", "data-loss")
-"""`safe`: nothing answered may be lost. `data-loss`: operators accept it, and only agreement at the end is asked for."""
+"""`safe`: nothing answered may be lost. `data-loss`: operators accept it, and only agreement is asked for."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Plan:
     think_ms: tuple[int, int]
     weights: dict[str, int]  # of the kinds of faults; faults.py knows what they are
     damages_disks: bool
+    checkpoint_us: tuple[int, int]  # between one checkpoint of some node and the next of another
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,4 +89,5 @@ def make_plan(seed: int, mode: str = "safe") -> Plan:
         think_ms=random.choice(((20, 200), (50, 400), (100, 900))),
         weights=weights,
         damages_disks=random.random() < 0.15,
+        checkpoint_us=random.choice(((200_000, 800_000), (500_000, 3_000_000), (60_000_000, 60_000_001))),
     )

@@ -41,7 +41,12 @@ def ack_before_sync(seed: int) -> Outcome:
 
 def apply_skips_a_fact(seed: int) -> Outcome:
     """A follower passes over a fact now and then: it counts, and does nothing."""
+    with skipping_facts():
+        return Simulation(make_plan(seed)).run()
 
+
+@contextmanager
+def skipping_facts() -> Iterator[None]:
     def apply_most(state: State, at_ms: int, fact: f.Fact) -> None:
         if (state.seq + 1) % SKIPPED_EVERY:
             apply(state, at_ms, fact)
@@ -50,7 +55,7 @@ def apply_skips_a_fact(seed: int) -> Outcome:
             state.at_ms = at_ms
 
     with mock.patch.object(own_copy, "apply", apply_most):
-        return Simulation(make_plan(seed)).run()
+        yield
 
 
 def lower_epoch_accepted(seed: int) -> Outcome:
@@ -68,7 +73,7 @@ def accepting_lower_epochs() -> Iterator[None]:
 
     with (
         mock.patch.object(ClusterMember, "accepted_by", lenient),
-        mock.patch.object(StreamHost, "promised", lambda _self: (0, b"")),  # the leader would look at it, too
-        mock.patch.object(Following, "let_go", lambda _self, _reason: None),
+        mock.patch.object(StreamHost, "promised", return_value=(0, b"")),  # the leader would look at it, too
+        mock.patch.object(Following, "let_go"),
     ):
         yield

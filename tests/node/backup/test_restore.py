@@ -139,9 +139,7 @@ def test_the_restored_journal_goes_on(node: Node, target: MemoryTarget, data: Pa
     archive(disk, target)  # it is the same journal: nothing is in the way
 
 
-def test_of_several_copies_the_newest_few_are_kept_and_the_newest_is_used(
-    node: Node, target: MemoryTarget, data: Path
-) -> None:
+def test_the_newest_few_copies_are_kept_and_the_newest_is_used(node: Node, target: MemoryTarget, data: Path) -> None:
     seqs = [node.copy(node.middle + step) for step in range(KEPT + 2)]
     assert [copy.seq for copy in contents_of(target.list("")).copies] == sorted(seqs)[: -KEPT - 1 : -1]
     assert not [name for name in target.objects if f"{seqs[0]:020d}-" in name]

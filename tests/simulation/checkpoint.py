@@ -1,0 +1,49 @@
+"""A node's checkpoint without the database: rows and counters of one moment, as a start reads them.
+
+Owns what is kept of a state, and the way back. Written whole or not at all, as the real one is.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.msgpack import decode, encode
+
+from onsale.engine.records import Booking, Epoch, Event, Key, Member, Payment, Refund, Secret, TicketType, User
+from onsale.engine.restore import restore
+from onsale.engine.state import State, state_hash
+from onsale.journal.batch import Position
+
+RECORDS: dict[str, type[Any]] = {
+    "events": Event,
+    "ticket_types": TicketType,
+    "users": User,
+    "bookings": Booking,
+    "payments": Payment,
+    "refunds": Refund,
+    "keys": Key,
+    "members": Member,
+    "epochs": Epoch,
+    "secrets": Secret,
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    position: Position
+    counters: dict[str, int]
+    hash: str
+    rows: dict[str, tuple[bytes, ...]]
+
+    def restore(self) -> State:
+        rows = {name: [decode(row, type=RECORDS[name]) for row in found] for name, found in self.rows.items()}
+        return restore(self.counters, **rows, expected_hash=self.hash)
+
+
+def take(state: State, position: Position) -> Checkpoint:
+    """`position`: of the batch that `state` ends with."""
+    assert state.tables.keys() == RECORDS.keys(), "every table is in a checkpoint"
+    rows = {}
+    for name, table in state.tables.items():
+        found = table.rows.values() if name == "keys" else [row for _, row in sorted(table.rows.items())]
+        rows[name] = tuple(encode(row) for row in found)
+    return Checkpoint(position, state.counters(), state_hash(state), rows)
