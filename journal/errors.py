@@ -24,7 +24,7 @@ class CorruptJournal(JournalError):
 
     ADVICE = (
         "Nothing was changed on disk. Keep this data folder aside, then either start this node with an empty one as "
-        "`onsale standby --data DIR --primary HOST:PORT`, which fetches the journal from a healthy node, "
+        "`onsale standby --data DIR --primary HOST:PORT --rebuild`, which fetches the journal from a healthy node, "
         "or bring back a backup with `onsale restore`."
     )
 

@@ -8,7 +8,7 @@ be torn. Never retries: the first failing write or fsync is the last thing it do
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 
 import msgspec
@@ -21,6 +21,7 @@ from .segments import SEGMENT_BYTES_MAX, SegmentHeader, create_segment, list_seg
 
 QUEUE_BATCHES_MAX = 16
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
+IDLE_SECONDS = 1.0
 GROUP_BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -244,7 +245,14 @@ class JournalWriter:
             self._fail(JournalFailed("handing over a durable batch", error))
 
     def _next(self) -> _Handed | None:
-        return self._looked_at.popleft() if self._looked_at else self._queue.get()
+        """Waits; and after a while of nothing marks the end, so that later damage to it can't pass for a torn tail."""
+        if self._looked_at:
+            return self._looked_at.popleft()
+        try:
+            return self._queue.get(timeout=IDLE_SECONDS)
+        except Empty:
+            self._appender.mark()
+            return self._queue.get()
 
     def _group(self, first: Sealed) -> list[Sealed]:
         """What was received and can share a sync."""

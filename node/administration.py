@@ -136,7 +136,7 @@ class Administration:
 
     def _record(self, decide: Callable[[Leading], EngineReply], sentences: list[str]) -> ClusterChange:
         leading = self._member.leading
-        if leading is None:
+        if leading is None or not self._member.leads:
             return ClusterChange(
                 done=False, sentences=["This node does not lead any more; ask again."], epoch=0, primary=""
             )

@@ -68,12 +68,12 @@ class ClusterMember:
         self.following: Following | None = None
         self.reports = Reports(ports.scheduler.time)
         self.followers = Followers(self.copy, self._leader_ms)
-        self._links = Links(
+        self.links = Links(
             ports.scheduler, settings.secret, self.introduction, ports.nonce, RefusalLog(ports.scheduler.time)
         )
         self.exchange = Exchange(self)
-        self.entrance = Entrance(self._accepted_link, self._links.refusals)
-        self.peers = Peers(ports.scheduler, ports.network, self._links.dialed)
+        self.entrance = Entrance(self._accepted_link, self.links.refusals)
+        self.peers = Peers(ports.scheduler, ports.network, self.links.dialed)
         self._resuming: Resuming | None = None
         self._takeover: Takeover | None = None
         self.hand_over_under_way: HandOver | None = None
@@ -165,7 +165,8 @@ class ClusterMember:
     def introduction(self) -> Introduction:
         replication, http = self.ports.addresses()
         me = self.settings
-        return Introduction(frames.PROTOCOL, me.node_id, self.copy.journal_id, me.name, me.voting, replication, http)
+        whose = (frames.PROTOCOL, me.node_id, self.copy.journal_id, me.name, me.voting)
+        return Introduction(*whose, replication, http, me.asks_nobody)
 
     def _leader_ms(self) -> int:
         return self.leading.loop.now_ms() if self.leading is not None else self.leader_said_ms
@@ -242,7 +243,7 @@ class ClusterMember:
         self.following = Following(
             self.copy,
             StreamHost(self),
-            self._links.dialed,
+            self.links.dialed,
             self.ports.network,
             self.ports.scheduler,
             voting=self.settings.voting,
@@ -392,7 +393,7 @@ class ClusterMember:
             self.surroundings.leads(self.leading.loop)
 
     def _accepted_link(self) -> Link:
-        return self._links.accepted(self.exchange.received, self.followers.drained, self.exchange.closed)
+        return self.links.accepted(self.exchange.received, self.followers.drained, self.exchange.closed)
 
 
 def _nobody_asked(_done: bool, _sentences: list[str], _epoch: int) -> None:  # noqa: FBT001 - takeover.Told

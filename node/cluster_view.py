@@ -83,9 +83,15 @@ def _shown(report: MemberReport, member: ClusterMember) -> Member:
         lag_ms=report.lag_ms,
         address=report.http,
         replication=report.replication,
-        sync=role == "standby" and state == "following" and report.voting and report.epoch >= member.promise.epoch,
+        sync=role == "standby" and state == "following" and report.voting and _is_current(report, member),
         age_ms=report.age_ms,
     )
+
+
+def _is_current(report: MemberReport, member: ClusterMember) -> bool:
+    """The leader knows at once who has gone; the others go by what was said last."""
+    gone = member.leading is not None and report.name not in member.followers.senders
+    return report.epoch >= member.promise.epoch and not gone
 
 
 def _problems(member: ClusterMember) -> Iterator[str]:

@@ -22,7 +22,7 @@ from ..replicas.frames import (
     Status,
 )
 from ..replicas.link import Link
-from .followers import NOT_LEADING
+from .followers import NAME_TAKEN, NOT_LEADING
 from .member_report import own_report, status_of
 
 if TYPE_CHECKING:
@@ -82,10 +82,20 @@ class Exchange:
             where = following.source if following is not None and following.streaming else member.known_leader
             refuse(link, NOT_LEADING, f"{member.name} does not lead.", epoch=member.promise.epoch, leader=where)
             return
+        if taken := member.followers.name_taken(peer):
+            member.links.refusals.note(link.wire.peer if link.wire else peer.name, taken)
+            refuse(link, NAME_TAKEN, taken)
+            return
         if follow.blank:
             log.info("%s has no copy yet, and is given one", peer.name)
             member.surroundings.newcomer(link)
             return
+        if peer.asks_nobody and not member.settings.asks_nobody:
+            log.warning(
+                "%s shows every booking to whoever asks, and this node does not: give it the same ONSALE_JWT_KEY or "
+                "ONSALE_JWKS_URL",
+                peer.name,
+            )
         sender = member.followers.admit(link, follow, epoch, leader, leads=member.leading is not None)
         if sender is not None and member.leading is not None:
             if follow.voting:

@@ -48,11 +48,6 @@ class Followers:
         """
         peer = link.peer
         assert peer is not None
-        known = self._peers.get(peer.name)
-        if known is not None and known.node_id != peer.node_id:
-            sentence = f"Another node of the name {peer.name} follows already: give one of them another --name."
-            self.refuse(link, NAME_TAKEN, sentence)
-            return None
         copy, available = self._copy, self._copy.available
         common = common_seq(available.epochs, available.last_seq, follow.epochs, follow.seq)
         if common < follow.seq and not leads:
@@ -83,6 +78,13 @@ class Followers:
         log.info("%s follows from seq %d on%s", peer.name, common, "" if follow.voting else ", without a vote")
         sender.pump()
         return sender
+
+    def name_taken(self, peer: Introduction) -> str:
+        """Why it may not follow under its name; or empty."""
+        known = self._peers.get(peer.name)
+        if known is None or known.node_id == peer.node_id:
+            return ""
+        return f"Another node of the name {peer.name} follows already: give one of them another --name."
 
     def refuse(self, link: Link, code: str, sentence: str, *, epoch: int = 0, leader: str = "") -> None:
         link.send(Refused(code, sentence, epoch, leader))

@@ -14,7 +14,7 @@ from ..replicas.frames import Accepted, Frame, Refused
 from ..replicas.link import Link
 from ..replicas.peers import MakeLink
 from ..replicas.ports import Network, Scheduler, Timer, parse_address
-from .followers import DIFFERS, HISTORY_GONE
+from .followers import DIFFERS, HISTORY_GONE, NAME_TAKEN
 from .own_copy import OwnCopy
 
 log = logging.getLogger("onsale.replication")
@@ -28,6 +28,9 @@ FRESH_SECONDS = 1.0  # a source speaks several times a second
 class Host(FollowerHost, Protocol):
     def sources(self) -> Iterable[str]:
         """Addresses where somebody to follow may be, the likeliest first."""
+
+    def own_address(self) -> str:
+        """Where others reach this node."""
 
     def promised(self) -> tuple[int, bytes]:
         """The epoch that was promised, and to which node."""
@@ -89,7 +92,7 @@ class Following:
 
     def look_at(self, address: str) -> None:
         """Somebody says that the leader is there."""
-        if not self._ended and address and address != self.source:
+        if not self._ended and address not in ("", self.source, self._host.own_address()):
             self._hint = address
             if self.link is not None:
                 if not self.is_fresh:
@@ -206,13 +209,16 @@ class Following:
             log.info("following %s at %s from seq %d on", follower.leader, self.source, self._copy.position.seq)
 
     def _refused(self, link: Link, refused: Refused) -> None:
-        self.trouble = f"{self.source}: {refused.sentence}"
+        trouble = f"{self.source}: {refused.sentence}"
+        if trouble != self.trouble and refused.reason_code == NAME_TAKEN:
+            log.warning("can't follow %s", trouble)
+        self.trouble = trouble
         link.close("")
         if refused.reason_code == HISTORY_GONE:
             self._host.history_gone(refused.sentence)
         elif refused.reason_code == DIFFERS:
             self._host.damaged(refused.sentence)
-        elif refused.leader and refused.leader not in self._tried:
+        elif refused.leader not in ("", *self._tried, self._host.own_address()):
             self._hint = refused.leader
 
     def became_durable(self) -> None:

@@ -25,6 +25,10 @@ NOT_DURABLE_SECONDS = 2.0
 TOLD_SECONDS = 1.0
 
 
+GATHERING_SECONDS = 1.0
+"""How long standbys may take to find a new leader before it refuses commands; until then they wait."""
+
+
 class Leading:
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Leading:
         self._lowered: tuple[int, int] | None = None  # how many were needed, and the seq from which on fewer are
         self._short_since = 0.0  # 0: answers can be given
         self._told_short = False
+        self._began_at = scheduler.time()
         copy.available.epoch = epoch
         self.leader = Leader(
             copy.writer,
@@ -140,7 +145,7 @@ class Leading:
         late = since is not None and self._seconds() - since > NOT_DURABLE_SECONDS
         if self._paused is not None:
             loop.refuse(*self._paused)
-        elif there < needed:
+        elif there < needed and self._seconds() - self._began_at > GATHERING_SECONDS:
             detail = (
                 f"An answer waits for {needed} standby{'s' * (needed != 1)}, and {there} "
                 f"{'is' if there == 1 else 'are'} there. Nothing was decided; try again."

@@ -34,6 +34,7 @@ class MemberSettings:
     sync_standbys: int | None
     hold_ms: int
     secret: bytes
+    asks_nobody: bool = False  # its HTTP API has no authentication
 
 
 @dataclass(frozen=True)

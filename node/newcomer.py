@@ -149,16 +149,20 @@ def set_aside(data: Path) -> Path | None:
             if following.exists():
                 following.rename(journal)
             return None
+        old = RealDisk(journal)
+        if set(old.names()) <= {PROMISE} and not checkpoint.exists():
+            return None
         number = 1
         while (aside := data / f"aside-{number}").exists():
             number += 1
         if following.exists():
             shutil.rmtree(following)
-        old, new = RealDisk(journal), RealDisk(following)
+        new = RealDisk(following)
         if PROMISE in old.names():
             publish(new, PROMISE, old.read(PROMISE, 0, old.size_bytes(PROMISE)))
         aside.mkdir()
-        for path in (journal, *(checkpoint.with_name(checkpoint.name + suffix) for suffix in ("-wal", "-shm", ""))):
+        # the journal last: as long as it is in place, the next call begins again
+        for path in (*(checkpoint.with_name(checkpoint.name + suffix) for suffix in ("-wal", "-shm", "")), journal):
             if path.exists():
                 path.rename(aside / path.name)
         following.rename(journal)

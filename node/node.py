@@ -171,6 +171,7 @@ class Node:
             sync_standbys=self._new_sync_standbys,
             hold_ms=self.options.hold_ms,
             secret=self._secret,
+            asks_nobody=self._api.authenticator.is_open,
         )
         instance = Instance(
             started,

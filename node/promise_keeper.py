@@ -47,7 +47,7 @@ class PromiseKeeper:
         """Whether a leader of this epoch may be followed; it is then the one promised."""
         if epoch < self.promise.epoch:
             return False
-        if epoch == self.promise.epoch and voting and node_id != self.promise.node_id:
+        if epoch == self.promise.epoch and voting and self.promise.node_id not in {b"", node_id}:
             return False
         self.keep(Promise(epoch, node_id if voting else b"", name))
         return True

@@ -26,12 +26,15 @@ class StreamHost:
     def sources(self) -> Iterable[str]:
         """The known leader, then where this node was told to look, then every member."""
         member = self._member
-        own = member.introduction().replication
+        own = self.own_address()
         members = member.copy.state.members.rows.values()
         known = [member.known_leader, *member.settings.sources, *(each.replication for each in members)]
         if not member.settings.voting:  # what it was told to follow comes first: the leader serves few
             known = [*member.settings.sources, *known]
         return [address for address in dict.fromkeys(known) if address and address != own]
+
+    def own_address(self) -> str:
+        return self._member.introduction().replication
 
     def promised(self) -> tuple[int, bytes]:
         promise = self._member.promise

@@ -107,7 +107,11 @@ class Takeover:
     def _lost(self, sentences: list[str]) -> None:
         self._tell(
             done=False,
-            sentences=[f"{self._member.name} does not lead: the promises it needs were not given.", *sentences],
+            sentences=[
+                f"{self._member.name} does not lead: the promises it needs were not given.",
+                *sentences,
+                "Nobody may lead now, for some have promised this epoch: look at `onsale status`, then try again.",
+            ],
         )
         self._member.takeover_lost()
 

@@ -30,7 +30,10 @@ class Part(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Introduction(Part, frozen=True):
-    """Who speaks. Empty: `journal_id` of a node that has no journal yet, addresses where it can't be reached."""
+    """Who speaks. Empty: `journal_id` of a node that has no journal yet, addresses where it can't be reached.
+
+    `asks_nobody`: its HTTP API has no authentication.
+    """
 
     protocol: Count
     node_id: Identifier
@@ -39,6 +42,7 @@ class Introduction(Part, frozen=True):
     voting: bool
     replication: Address
     http: Url
+    asks_nobody: bool = False
 
 
 class Voter(Part, frozen=True):

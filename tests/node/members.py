@@ -195,6 +195,11 @@ class Machine:
         return bool(answers) and not isinstance(answers[0], Refusal)
 
     @property
+    def users(self) -> set[str]:
+        """Whom its state knows."""
+        return set(self.member.copy.state.users.rows)
+
+    @property
     def followed(self) -> str:
         """By name; empty: nobody."""
         following = self.member.following

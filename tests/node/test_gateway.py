@@ -42,6 +42,8 @@ class Setting:
             ("search", "archive", "checkpointing", "journal", "tickets", "positions", "forwarder")
         )
         parts["positions"] = self.positions = SimpleNamespace(seq=3)
+        self.changes = 0  # of who leads, as those are told who wait for that
+        parts["forwarder"] = SimpleNamespace(primary_changed=self.primary_changed)
         self.member = SimpleNamespace(leading=self)
         self.durable = SimpleNamespace(seq=5)
         self.gateway = NodeGateway(
@@ -61,6 +63,9 @@ class Setting:
             done(says, False)
         else:
             self.untold.append(lambda: done(says, False))
+
+    def primary_changed(self) -> None:
+        self.changes += 1
 
     def when_durable(self, done: Any) -> None:
         done(5)
@@ -137,6 +142,7 @@ def test_a_node_that_leads_decides_with_its_loop() -> None:
     gateway.submit_hot(StartPayment("ada", 1, "10.00"), None, lambda reply, _replayed: answers.append(reply))
     assert answers == [PAID]
     assert (gateway.leads, gateway.durable_seq, gateway.now_ms()) == (True, 5, 2_000)
+    assert setting.changes == 1, "calls that waited for a primary are decided here"
 
 
 @pytest.mark.parametrize("call", ["submit", "submit_hot"])

@@ -6,8 +6,9 @@ import pytest
 
 from onsale.engine import facts as f
 from onsale.engine.codes import Code
-from onsale.engine.commands import Book, CreateEvent, Idempotency, TypeSpec
+from onsale.engine.commands import Book, CreateEvent, Idempotency, SetSyncStandbys, TypeSpec
 from onsale.engine.replies import Booked, EventReply, InLine, Refusal, Reply
+from onsale.engine.replies import Done as NothingNew
 from onsale.engine.state import State
 from onsale.journal.batch import PAYLOAD_BYTES_MAX
 from onsale.node import loop as loop_module
@@ -343,3 +344,121 @@ def test_a_fault_in_the_rules_ends_everything_before_it_is_written(monkeypatch: 
     assert len(by_hand.appended) == 1, "nothing of it reached the log"
     reply = by_hand.ask(Book("bob", 1, HOLD_MS))[0][0]
     assert isinstance(reply, Refusal)
+
+
+# --- while no answer can be given
+
+
+def test_while_it_refuses_it_decides_nothing_and_does_no_chores() -> None:
+    by_hand = with_event(capacity=10)
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.settle()
+    by_hand.loop.start()
+    seq = by_hand.loop.state.seq
+    by_hand.loop.refuse(Code.NOT_DURABLE, "no standby")
+    by_hand.now_ms += HOLD_MS + 1  # the hold ends
+    by_hand.tick()
+    ((reply, replayed),) = by_hand.ask(Book("bob", 1, HOLD_MS))
+    assert isinstance(reply, Refusal)
+    assert (reply.code, reply.detail, reply.seq, replayed) == (Code.NOT_DURABLE, "no standby", seq, False)
+    assert by_hand.loop.state.seq == seq
+    by_hand.loop.accept()
+    by_hand.tick()
+    assert by_hand.loop.state.seq > seq, "what became due meanwhile"
+
+
+def test_what_was_decided_before_is_still_answered() -> None:
+    by_hand = with_event(capacity=10)
+    answers = by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.loop.refuse(Code.NOT_DURABLE, "no standby")
+    by_hand.settle()
+    assert isinstance(answers[0][0], Booked)
+
+
+def test_a_stopped_loop_never_accepts_again() -> None:
+    by_hand = with_event()
+    by_hand.loop.refuse(Code.NO_PRIMARY, "another leads")
+    by_hand.loop.stop()
+    by_hand.loop.accept()
+    reply = by_hand.ask(Book("ada", 1, HOLD_MS))[0][0]
+    assert isinstance(reply, Refusal)
+    assert reply.code is Code.NO_PRIMARY
+
+
+def test_its_own_facts_are_recorded_whatever_callers_are_told() -> None:
+    by_hand = with_event()
+    by_hand.loop.refuse(Code.NOT_DURABLE, "no standby")
+    assert isinstance(by_hand.loop.record(SetSyncStandbys(1)), NothingNew)
+    assert by_hand.loop.state.sync_standbys == 1
+    by_hand.settle()
+    assert by_hand.appended[-1][1] == [f.SyncStandbysSet(1)]
+    assert isinstance(by_hand.loop.record(SetSyncStandbys(99)), Refusal)
+    assert by_hand.loop.idle
+
+
+# --- while answers wait for too long
+
+
+def test_all_who_wait_are_told_that_nobody_knows() -> None:
+    by_hand = with_event(capacity=10)
+    syncing, read = by_hand.ask(Book("ada", 1, HOLD_MS)), []
+    by_hand.turn()
+    staged = by_hand.ask(Book("bob", 1, HOLD_MS))
+    by_hand.loop.when_durable(read.append)
+    durable = by_hand.loop.durable.seq
+    by_hand.loop.give_up_waiting(Code.NOT_DURABLE, "nobody knows")
+    for answers in (syncing, staged):
+        ((reply, replayed),) = answers
+        assert isinstance(reply, Refusal)
+        assert (reply.code, reply.detail, reply.seq, replayed) == (Code.NOT_DURABLE, "nobody knows", durable, False)
+    assert read == [None]
+    by_hand.loop.give_up_waiting(Code.NOT_DURABLE, "still")
+    by_hand.settle()
+    assert (len(syncing), len(staged), len(read)) == (1, 1, 1), "once"
+
+
+def test_what_they_asked_for_may_still_happen_and_their_key_tells() -> None:
+    by_hand = with_event(capacity=10)
+    key = Idempotency(b"k" * 16, b"f" * 16)
+    by_hand.ask(Book("ada", 1, HOLD_MS), key)
+    by_hand.turn()
+    by_hand.loop.give_up_waiting(Code.NOT_DURABLE, "nobody knows")
+    again = by_hand.ask(Book("ada", 1, HOLD_MS), key)
+    assert not again, "it waits for the same facts"
+    by_hand.settle()
+    ((reply, replayed),) = again
+    assert isinstance(reply, Booked)
+    assert replayed
+    assert by_hand.loop.state.ticket_types.rows[1].held == 1
+
+
+def test_nobody_waits_and_nobody_is_told() -> None:
+    by_hand = with_event()
+    by_hand.loop.give_up_waiting(Code.NOT_DURABLE, "nobody knows")
+    assert by_hand.loop.unsafe_since is None
+
+
+def test_one_who_can_not_be_told_keeps_nobody_waiting() -> None:
+    by_hand = with_event(capacity=10)
+
+    def broken(*_: object) -> None:
+        raise ValueError("this caller is gone")
+
+    by_hand.loop.submit(Book("ada", 1, HOLD_MS), None, broken)
+    by_hand.loop.when_durable(broken)
+    read: list[int | None] = []
+    answers = by_hand.ask(Book("bob", 1, HOLD_MS))
+    by_hand.loop.when_durable(read.append)
+    by_hand.loop.give_up_waiting(Code.NOT_DURABLE, "nobody knows")
+    assert len(answers) == len(read) == 1
+
+
+def test_since_when_facts_are_not_safe() -> None:
+    by_hand = with_event(capacity=10)
+    assert by_hand.loop.unsafe_since is None
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    assert by_hand.loop.unsafe_since is None, "they are not with the log yet"
+    by_hand.turn()
+    assert by_hand.loop.unsafe_since is not None
+    by_hand.sync()
+    assert by_hand.loop.unsafe_since is None

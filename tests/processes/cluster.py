@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from nodes import Client, Node, free_port, verify
 
-SECRET = "rehearsal"  # noqa: S105 - of these tests
+SECRET = "rehearsal"
 LOOKED_AT_SECONDS = 0.02
 LINES_SHOWN = 40
 
@@ -39,7 +39,7 @@ async def command(*arguments: str) -> Ended:
 
 
 class Cluster:
-    """`a` is started as the primary, the next ones as standbys, then the replicas `r1`, `r2` …
+    """`a` is started as the primary, the next ones as standbys, then the replicas `r1`, `r2` and so on.
 
     Replicas follow the primary, or what `source` says.
     """
@@ -125,9 +125,8 @@ class Cluster:
     async def verified(self) -> None:
         """At rest: every journal is in order, and those that are equally long lead to the same state."""
         found = {}
-        for name, checked in zip(
-            self.nodes, await asyncio.gather(*(asyncio.to_thread(verify, node.data) for node in self.nodes.values()))
-        ):
+        reports = await asyncio.gather(*(asyncio.to_thread(verify, node.data) for node in self.nodes.values()))
+        for name, checked in zip(self.nodes, reports, strict=True):
             assert checked.returncode == 0, f"{name}: {checked.stdout}{checked.stderr}"
             found[name] = json.loads(checked.stdout)
         assert len({report["lastSeq"] for report in found.values()}) == 1, found
@@ -170,7 +169,7 @@ class Cluster:
             if len(found) < len(wanted) or {view["primary"] for view in found} - wanted:
                 return False
             own = [next(each for each in view["members"] if each["name"] == view["node"]) for view in found]
-            same = {(view["primary"], each["epoch"], each["appliedSeq"]) for view, each in zip(found, own)}
+            same = {(view["primary"], each["epoch"], each["appliedSeq"]) for view, each in zip(found, own, strict=True)}
             states = sorted(each["state"] for each in own)
             if len(same) > 1 or states != ["following"] * (len(wanted) - 1) + ["serving"]:
                 return False
@@ -196,9 +195,7 @@ class Cluster:
 
     def told(self) -> str:
         """The ends of all logs."""
-        return "\n".join(
-            f"--- {name}\n" + "\n".join(node.lines[-LINES_SHOWN:]) for name, node in self.nodes.items()
-        )
+        return "\n".join(f"--- {name}\n" + "\n".join(node.lines[-LINES_SHOWN:]) for name, node in self.nodes.items())
 
     # --- operators
 

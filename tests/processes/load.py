@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from nodes import Client, Said, new_key
@@ -49,7 +50,7 @@ class Ledger:
     def longest_pause_seconds(self) -> float:
         """Between two answers."""
         times = sorted(self.answered_at)
-        return max((later - earlier for earlier, later in zip(times, times[1:])), default=0.0)
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
     async def check(self, client: Client) -> None:
         """Every answer is given again, byte for byte."""

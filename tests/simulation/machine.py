@@ -13,7 +13,7 @@ from onsale.engine import replies
 from onsale.engine.codes import TRANSIENT, Code
 from onsale.engine.commands import Command
 from onsale.engine.state import State, state_hash
-from onsale.journal.batch import Batch, Position, Sealed, position_behind
+from onsale.journal.batch import Batch, Position, Sealed, position_behind, sealed_again
 from onsale.journal.disk import publish
 from onsale.journal.divergence import CutPart
 from onsale.journal.errors import JournalError
@@ -132,6 +132,7 @@ class Machine:
         self.chain = Chain(recovered.before)
         for batch in read_batches(self.disk, recovered.before.seq, through_seq=recovered.last_seq):
             self.chain.add(position_behind(batch))
+            world.ledger.batches.setdefault(batch.hash, sealed_again(batch).data)
         world.ledger.started(self.name)
         self._seen = (0, 0)
         self._led_epoch = 0
@@ -338,6 +339,8 @@ class Machine:
     def before_cut(self, seq: int) -> None:
         self._world.note(self.name, f"is about to cut what is behind seq {seq}")
         self._world.ledger.cuts(self.name, seq, self.chain)
+        if self.checkpoint is not None and self.checkpoint.position.seq > seq:
+            self.checkpoint = None
 
     def cut(self, part: CutPart) -> None:
         self._world.note(self.name, f"cut seq {part.first_seq} to {part.last_seq}")

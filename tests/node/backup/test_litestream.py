@@ -23,6 +23,8 @@ from onsale.node.backup.litestream import (
     write_configuration,
 )
 from onsale.node.backup.replication import Replication
+from onsale.node.backup.restore import Restored
+from onsale.node.backup.restore import restore as restore_all
 from onsale.node.backup.s3 import S3Target
 from onsale.node.backup.target import FolderTarget, Target, open_target
 from onsale.node.commands.verify import verify
@@ -161,6 +163,43 @@ def test_it_is_started_again_when_it_dies(
     assert "started again in 1 s" in said[0]
     seq = node.add_checkpoint(node.middle + 10)
     until(lambda: brought_back(node, litestream, 1, tmp_path / "copy.sqlite") == seq)
+
+
+def test_a_restore_falls_back_to_the_replica_of_an_earlier_epoch(
+    node: Node, litestream: Binary, replication: Replication, tmp_path: Path
+) -> None:
+    def bring_back(name: str) -> Restored:
+        return restore_all(
+            node.target,
+            tmp_path / name,
+            epoch_max=None,
+            binary=litestream,
+            accept_data_loss=False,
+            progress=lambda *_: None,
+        )
+
+    node.archive()
+    seqs = {2: node.take_checkpoint(node.middle), 3: 0}
+    replication.follow(2)
+    until(lambda: brought_back(node, litestream, 2, tmp_path / "copy.sqlite") == seqs[2])
+    replication.stop()
+    seqs[3] = node.add_checkpoint(node.middle + 20)
+    replication.follow(3)
+    until(lambda: brought_back(node, litestream, 3, tmp_path / "copy.sqlite") == seqs[3])
+    replication.stop()
+    restored = bring_back("whole")
+    assert restored.checkpoint_from == "Litestream, epoch 3"
+    assert (restored.report.checkpoint_seq, restored.end.seq) == (seqs[3], node.last_seq)
+    assert restored.notes == []
+    with closing(sqlite3.connect(tmp_path / "whole" / "checkpoint.sqlite")) as database:
+        left = database.execute("SELECT name FROM sqlite_master WHERE name GLOB '_litestream_*'").fetchall()
+    assert left == [], "else the node would leave its log to a Litestream that is not there"
+    for stored in node.target.list("epoch-0000000003/checkpoint/"):
+        node.target.put(stored.name, b"damaged")
+    restored = bring_back("earlier")
+    assert restored.checkpoint_from == "Litestream, epoch 2"
+    assert (restored.report.checkpoint_seq, restored.end.seq) == (seqs[2], node.last_seq)
+    assert "Litestream, epoch 3 was not used" in restored.notes[0]
 
 
 def test_a_replica_of_0_5_needs_0_5(node: Node, litestream: Binary, tmp_path: Path) -> None:
