@@ -87,7 +87,7 @@ class ClusterMember:
 
     def _seen(self, recovered: Recovered) -> Promise:
         """What the journal says of epochs."""
-        leader = self.copy.state.leader
+        leader = self.copy.rules().leader
         mine = leader == self.settings.name or not leader
         return Promise(recovered.last_epoch, self.settings.node_id if mine else b"", leader or self.settings.name)
 
@@ -110,12 +110,12 @@ class ClusterMember:
     @property
     def _led_last(self) -> bool:
         """Everything that was ever answered is in this journal, as far as this node knows."""
-        position, leader = self.copy.position, self.copy.rules().leader
+        position, rules = self.copy.position, self.copy.rules()
         if not position.seq:
             return self.settings.lead_if_new and self.promise == NOBODY
         if self.promise.node_id != self.settings.node_id or self.promise.epoch > position.epoch + 1:
             return False
-        return leader == self.name or (not leader and self.settings.lead_if_new)
+        return rules.led_by(self.settings.node_id, self.name) or (not rules.leader and self.settings.lead_if_new)
 
     def accept(self) -> Receiver:
         """The receiver of a connection that another node opened."""
@@ -165,8 +165,8 @@ class ClusterMember:
     def introduction(self) -> Introduction:
         replication, http = self.ports.addresses()
         me = self.settings
-        whose = (frames.PROTOCOL, me.node_id, self.copy.journal_id, me.name, me.voting)
-        return Introduction(*whose, replication, http, me.asks_nobody)
+        who = (frames.PROTOCOL, me.node_id, self.copy.journal_id, me.name, me.voting)
+        return Introduction(*who, replication, http, me.asks_nobody)
 
     def _leader_ms(self) -> int:
         return self.leading.loop.now_ms() if self.leading is not None else self.leader_said_ms

@@ -15,6 +15,7 @@ from ..replicas.frames import (
     AskStatus,
     Follow,
     Frame,
+    Introduction,
     MemberReport,
     Outcome,
     Promise,
@@ -22,7 +23,7 @@ from ..replicas.frames import (
     Status,
 )
 from ..replicas.link import Link
-from .followers import NAME_TAKEN, NOT_LEADING
+from .followers import ANOTHER_TIME, NAME_TAKEN, NOT_LEADING
 from .member_report import own_report, status_of
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class Exchange:
         if member.followers.of(link) is not None:
             link.close("it asked to follow twice")
             return
-        if follow.voting:
+        if follow.voting and not follow.blank:
+            if refusal := self._of_another_time(peer, follow):
+                refuse(link, ANOTHER_TIME, refusal)
+                return
             member.heard_of(follow.promised_epoch, peer.name)
             self._part_from_rival(peer.name, follow)
         following = member.following
@@ -101,6 +105,22 @@ class Exchange:
             if follow.voting:
                 member.leading.save_member(peer)
             member.leading.watch()
+
+    def _of_another_time(self, peer: Introduction, follow: Follow) -> str:
+        """Why a node that is no member can't join with the promise it has; else empty.
+
+        A member's promise ends this node's leadership; a stranger's must not, be it ever so high.
+        """
+        member = self._member
+        rules = member.copy.rules()
+        if member.leading is None or rules.node_ids.get(peer.name) == peer.node_id:
+            return ""
+        if follow.promised_epoch <= member.leading.epoch:
+            return ""
+        return (
+            f"{peer.name} has promised epoch {follow.promised_epoch}, which this cluster has not come to: it has taken "
+            "part in another one. Make it anew with --rebuild."
+        )
 
     def _part_from_rival(self, name: str, follow: Follow) -> None:
         """A voter that promised this very epoch to another candidate can only follow in a later one."""

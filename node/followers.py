@@ -27,6 +27,7 @@ log = logging.getLogger("onsale.replication")
 
 NOT_LEADING = "not_leading"
 HISTORY_GONE = "history_gone"
+ANOTHER_TIME = "another_time"
 NAME_TAKEN = "name_taken"
 DIFFERS = "differs"
 BEHIND = "behind"

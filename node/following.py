@@ -14,7 +14,7 @@ from ..replicas.frames import Accepted, Frame, Refused
 from ..replicas.link import Link
 from ..replicas.peers import MakeLink
 from ..replicas.ports import Network, Scheduler, Timer, parse_address
-from .followers import DIFFERS, HISTORY_GONE, NAME_TAKEN
+from .followers import ANOTHER_TIME, DIFFERS, HISTORY_GONE, NAME_TAKEN
 from .own_copy import OwnCopy
 
 log = logging.getLogger("onsale.replication")
@@ -75,7 +75,7 @@ class Following:
         self._look()
 
     def end(self) -> None:
-        """Follow nobody any more. What was received and not applied goes back to the copy."""
+        """Follow nobody any more."""
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
@@ -147,7 +147,6 @@ class Following:
         if self._ended or link is not self.link:
             return
         copy = self._copy
-        unapplied, copy.unapplied = copy.unapplied, []
         self.follower = Follower(
             link,
             copy.writer,
@@ -155,7 +154,7 @@ class Following:
             self._host,
             voting=self._voting,
             applied_seq=copy.state.seq,
-            unapplied=unapplied,
+            unapplied=copy.unapplied,
             call_soon=self._scheduler.call_soon,
             seconds=self._scheduler.time,
         )
@@ -185,7 +184,7 @@ class Following:
     def _let_go(self) -> None:
         follower, self.follower = self.follower, None
         if follower is not None:
-            self._copy.unapplied = follower.end()
+            follower.end()
 
     # --- what the source says
 
@@ -210,7 +209,7 @@ class Following:
 
     def _refused(self, link: Link, refused: Refused) -> None:
         trouble = f"{self.source}: {refused.sentence}"
-        if trouble != self.trouble and refused.reason_code == NAME_TAKEN:
+        if trouble != self.trouble and refused.reason_code in (NAME_TAKEN, ANOTHER_TIME):
             log.warning("can't follow %s", trouble)
         self.trouble = trouble
         link.close("")

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from ..engine.codes import Code
-from ..engine.commands import BeginEpoch, SaveMember, SaveTicketKey, SetSyncStandbys
+from ..engine.commands import BeginEpoch, RemoveMember, SaveMember, SaveTicketKey, SetSyncStandbys
 from ..engine.replies import Refusal, Reply
 from ..journal.batch import Position
 from ..replicas.frames import Introduction
@@ -108,6 +108,10 @@ class Leading:
         self.watch()
 
     def save_member(self, who: Introduction) -> None:
+        """Who follows, or this node itself; what it was called before is no member any more."""
+        for known in list(self.loop.state.members.rows.values()):
+            if known.node_id == who.node_id and known.name != who.name:
+                self.loop.record(RemoveMember(known.name))
         saved = self.loop.record(SaveMember(who.name, who.node_id, who.voting, who.replication, who.http))
         if isinstance(saved, Refusal):
             log.error("%s follows, but no answer can wait for it: %s", who.name, saved.detail)

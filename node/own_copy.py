@@ -4,6 +4,7 @@ Owns what stays when the node's role changes. Promises that the state holds what
 behind it in the journal before `adopt` was called.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -35,6 +36,10 @@ class Rules:
     sync_standbys: int
     leader: str  # "": the journal is older than epochs are
 
+    def led_by(self, node_id: bytes, name: str) -> bool:
+        """Whether this node led last, be it under another name."""
+        return self.node_ids[self.leader] == node_id if self.leader in self.node_ids else self.leader == name
+
     def as_voters(self) -> list[Voter]:
         return [Voter(name, replication) for name, replication in sorted(self.voters.items())]
 
@@ -56,7 +61,7 @@ class OwnCopy:
         self.disk = disk
         self.journal_id = recovered.journal_id
         self.base = recovered.before
-        self.unapplied = unapplied
+        self.unapplied = deque(unapplied)  # shared with who follows
         self.durable = recovered.position  # the end of what is synced
         self.available = Available(
             last_seq=recovered.position.seq,
@@ -108,9 +113,8 @@ class OwnCopy:
 
     def adopt(self) -> None:
         """Take what is at the journal's end for true: this node leads now."""
-        for batch in self.unapplied:
-            self.apply(batch)
-        self.unapplied = []
+        while self.unapplied:
+            self.apply(self.unapplied.popleft())
         # a leader further ahead may have told of more; what comes behind here is not that
         self.available.committed_seq = min(self.available.committed_seq, self.position.seq)
 
@@ -126,6 +130,7 @@ class OwnCopy:
                         voters[name], node_ids[name] = fact.replication, fact.node_id
                     case f.MemberSaved(name=name) | f.MemberRemoved(name=name):
                         voters.pop(name, None)
+                        node_ids.pop(name, None)
                     case f.SyncStandbysSet(count=count):
                         sync_standbys = count
                     case f.EpochBegun(leader=name):

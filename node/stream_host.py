@@ -88,6 +88,8 @@ class StreamHost:
         try:
             member.surroundings.before_cut(seq)
             member.copy.writer.close()
+            if member.copy.writer.failure is not None:
+                raise member.copy.writer.failure  # what comes before the cut is not all on disk
             part = cut_after(member.copy.disk, seq)
         except JournalError as error:
             member.surroundings.failed(error)

@@ -6,7 +6,7 @@ never cuts anything: where the journals differ it says from where on, and ends.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol
 
 from ..journal.batch import BadBatch, Batch, unseal, why_not_next
@@ -57,7 +57,7 @@ class Follower:
         *,
         voting: bool,
         applied_seq: int,
-        unapplied: Iterable[Batch],
+        unapplied: deque[Batch],
         call_soon: Callable[[Callable[[], None]], object],
         seconds: Callable[[], float],
     ) -> None:
@@ -72,7 +72,7 @@ class Follower:
         self._host = host
         self._voting = voting
         self._position = writer.last
-        self._unapplied = deque(unapplied)
+        self._unapplied = unapplied
         self._call_soon = call_soon
         self._seconds = seconds
         self._applying = False
@@ -103,10 +103,9 @@ class Follower:
             )
         )
 
-    def end(self) -> list[Batch]:
-        """Take nothing more; what is here and not applied yet."""
+    def end(self) -> None:
+        """Take nothing more; what is here and not applied yet stays in `unapplied`."""
         self._ended = True
-        return list(self._unapplied)
 
     # --- what the source sends
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ..engine.records import Member
 from ..journal.batch import Position, Sealed, seal
+from ..journal.errors import JournalFailed
 from .commit import committed_seq
 from .sender import Available, Sender
 
@@ -24,6 +25,10 @@ class Writer(Protocol):
 
     @property
     def pending_batches(self) -> int: ...
+
+    @property
+    def failure(self) -> JournalFailed | None:
+        """Nothing is written any more."""
 
     def append(self, sealed: Sealed) -> None: ...
 

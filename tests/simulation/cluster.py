@@ -217,6 +217,7 @@ class Cluster:
         self.note(machine.name, f"fetches a copy: {reason}")
         self.end_process(machine)
         self.waits_for_leader.add(machine.name)
+        self.being_rebuilt.discard(machine.name)  # it gives no word at all meanwhile
         self.time.call_in(self.random.randrange(*REPAIR_US), self._fetch_copy, machine)
 
     def _fetch_copy(self, machine: Machine) -> None:
@@ -227,6 +228,8 @@ class Cluster:
             return
         machine.take_copy(kept, self.journal_id)
         self.waits_for_leader.discard(machine.name)
+        if machine.made_anew:
+            self.being_rebuilt.add(machine.name)
         self.start(machine)
 
     def take_checkpoints(self) -> None:

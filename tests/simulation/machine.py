@@ -94,7 +94,7 @@ class Machine:
         self._sources = sources
         self._lives = 0
         self._anew = 0  # how many disks it had before
-        self._made_anew = False
+        self.made_anew = False
         self._seen = (0, 0)  # what was last held against the history
         self._led_epoch = 0
 
@@ -150,7 +150,7 @@ class Machine:
     def make_anew(self) -> None:
         """Another disk, and another node of the same name."""
         self._anew += 1
-        self._made_anew = True
+        self.made_anew = True
         self.disk = SimulatedDisk(self._world.plan.seed * 64 + self._number + self._anew * 1_000_003)
         self.node_id = self.random.randbytes(16)
         self.was_damaged = False
@@ -196,7 +196,7 @@ class Machine:
 
     def _settings(self) -> MemberSettings:
         plan = self._world.plan
-        first = self.name == plan.voters[0] and not self._made_anew
+        first = self.name == plan.voters[0] and not self.made_anew
         return MemberSettings(
             node_id=self.node_id,
             name=self.name,

@@ -112,7 +112,7 @@ class Operator:
         self.look(seen)
 
     def change_sync_standbys(self) -> None:
-        """Let answers wait for more standbys, or fewer, while all of them are there."""
+        """Let answers wait for more standbys, or fewer."""
         if self._cluster.being_rebuilt or self._cluster.waits_for_leader:
             return
         count = self._random.randrange(len(self._plan.voters))
@@ -120,7 +120,7 @@ class Operator:
         def seen(statuses: list[NodeStatus]) -> None:
             observed = observe(statuses)
             change, primary = plan_sync_standbys(observed, count), observed.primary
-            if isinstance(change, Refusal) or primary is None or count < observed.sync_standbys:
+            if isinstance(change, Refusal) or primary is None:
                 self.note(f"does not let answers wait for {count} standbys")
                 return
             machine = self._cluster.machines[primary.name]
