@@ -291,8 +291,8 @@ async def test_strangers_are_refused_with_a_line_and_harm_nothing(chain: Cluster
     async with Cluster(tmp_path / "other", standbys=0, sync_standbys=0) as other:
         await other.stop()
         lost = other.nodes["a"]
-        lost.kind, lost.name = "standby", "lost"
-        lost.flags = ("--replication", other.replication["a"], "--primary", chain.replication["a"])
+        lost.kind, lost.name = "replica", "lost"
+        lost.flags = ("--source", chain.replication["a"])
         with lost:
             await chain.until_line(lost, "different clusters")
             await chain.until_line(node, "different clusters")

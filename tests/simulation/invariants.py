@@ -5,6 +5,7 @@ compared with it: what nodes have, lead with, apply and answer. It looks into th
 """
 
 from bisect import bisect_right
+
 from onsale.engine import facts as f
 from onsale.engine import replies
 from onsale.engine.audit.auditor import Auditor
