@@ -99,7 +99,7 @@ class ClusterMember:
 
     def start(self) -> None:
         """Lead if this node was the last that did, or is the first; else look for somebody to follow."""
-        if self._led_last and self.settings.voting:
+        if self.led_last and self.settings.voting:
             self.resume()
         else:
             if self.settings.lead_if_new:
@@ -108,7 +108,7 @@ class ClusterMember:
         self._pulse.start()
 
     @property
-    def _led_last(self) -> bool:
+    def led_last(self) -> bool:
         """Everything that was ever answered is in this journal, as far as this node knows."""
         position, rules = self.copy.position, self.copy.rules()
         if not position.seq:
@@ -186,7 +186,7 @@ class ClusterMember:
 
     def resume(self) -> None:
         """Ask to lead again, if this node was the last that did."""
-        if self.ended or self.leading is not None or self._takeover is not None or not self._led_last:
+        if self.ended or self.leading is not None or self._takeover is not None or not self.led_last:
             return
         self._leave_role("This node asks to lead again")
         self._resuming = Resuming(self)
@@ -195,7 +195,7 @@ class ClusterMember:
     def resumed(self, epoch: int) -> None:
         """Nobody objects."""
         self._resuming = None
-        if self._led_last:
+        if self.led_last:
             self.lead(epoch, self.settings.sync_standbys, at_once=False)
         else:
             self._follow()

@@ -67,11 +67,11 @@ def _told(fact: f.Fact) -> str:
     return ""
 
 
-def set_aside_checkpoint(path: Path, seq: int) -> None:
-    """Where it holds what is behind `seq`; it is made anew from the journal, or fetched."""
+def set_aside_checkpoint(path: Path, seq: int) -> bool:
+    """Where it holds what is behind `seq`, which is returned; it is made anew from the journal, or fetched."""
     loaded = load(path)
     if loaded is None or loaded.position.seq <= seq:
-        return
+        return False
     number = 1
     while path.with_name(f"{path.name}.diverged-{number}").exists():
         number += 1
@@ -79,3 +79,4 @@ def set_aside_checkpoint(path: Path, seq: int) -> None:
         file = path.with_name(path.name + suffix)
         if file.exists():
             file.rename(path.with_name(f"{path.name}.diverged-{number}{suffix}"))
+    return True

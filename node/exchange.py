@@ -148,14 +148,14 @@ class Exchange:
 
     def _promise(self, link: Link, asked: AskPromise) -> None:
         assert link.peer is not None
-        refusal = self._led_already(link.peer.name) if asked.resumes else ""
+        refusal = self._led_already(link.peer.name, asked.epoch) if asked.resumes else ""
         if not refusal:
             refusal = self._member.promised(
                 asked.epoch, link.peer.node_id, asked.candidate, asked.candidate_replication
             )
         link.send(Promise(asked.id, not refusal, refusal, status_of(self._member)))
 
-    def _led_already(self, candidate: str) -> str:
+    def _led_already(self, candidate: str, epoch: int) -> str:
         """One that led before has nothing to resume where somebody leads; empty: nobody does, or that very one."""
         member = self._member
         follower = member.following.follower if member.following is not None else None
@@ -163,6 +163,8 @@ class Exchange:
             return f"it leads, in epoch {member.leading.epoch}"
         if follower is not None and follower.accepted and follower.leader != candidate:
             return f"it follows {follower.leader}, in epoch {follower.epoch}"
+        if member.led_last and member.copy.position.epoch == epoch - 1:
+            return f"it led epoch {epoch - 1} itself"
         return ""
 
     def _lead(self, link: Link, asked: AskLead) -> None:

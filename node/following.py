@@ -22,6 +22,7 @@ log = logging.getLogger("onsale.replication")
 RETRY_SECONDS = 0.05  # first; it doubles up to:
 RETRY_SECONDS_MAX = 0.5
 ACCEPTED_WITHIN_SECONDS = 2.0
+LASTED_SECONDS = 1.0  # a source that is lost sooner is not asked again at once
 FRESH_SECONDS = 1.0  # a source speaks several times a second
 
 
@@ -68,6 +69,7 @@ class Following:
         self._hint = ""
         self._tried: list[str] = []  # in this round
         self._retry_seconds = RETRY_SECONDS
+        self._streaming_since = 0.0
         self._timer: Timer | None = None
         self._ended = False
 
@@ -169,6 +171,7 @@ class Following:
         if link is not self.link:
             return
         was_streaming = self.streaming
+        lasted = was_streaming and self._scheduler.time() - self._streaming_since > LASTED_SECONDS
         self.link = None
         self._let_go()
         if reason:
@@ -176,10 +179,11 @@ class Following:
         if was_streaming:
             log.warning("lost %s: %s", self.source, reason or "the connection was closed")
             self._tried.clear()
+        if lasted:
             self._retry_seconds = RETRY_SECONDS
         self.source = ""
         if not self._ended:
-            self._look_soon(0.0)
+            self._look_soon(self._retry_seconds if was_streaming and not lasted else 0.0)
 
     def _let_go(self) -> None:
         follower, self.follower = self.follower, None
@@ -198,12 +202,18 @@ class Following:
         if isinstance(frame, Accepted) and not self._host.may_follow(frame, link):
             link.close("this node has promised a later epoch")
             return
+        if isinstance(frame, Accepted) and frame.common_seq < self._copy.base.seq:
+            self._host.history_gone(
+                f"what is the same here and at {frame.leader} ends at seq {frame.common_seq}, and this journal begins "
+                "later"
+            )
+            return
         was_streaming = follower.accepted
         if not follower.received(frame):
             self._host.other_frame(link, frame)
         if follower.accepted and not was_streaming:
             self.trouble = ""
-            self._retry_seconds = RETRY_SECONDS
+            self._streaming_since = self._scheduler.time()
             self._tried.clear()
             log.info("following %s at %s from seq %d on", follower.leader, self.source, self._copy.position.seq)
 

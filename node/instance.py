@@ -277,9 +277,10 @@ class Instance:
             log.warning("a copy could not be sent: %s", error)
             link.close(f"the copy could not be made: {error}")
 
-    def before_cut(self, seq: int) -> None:
+    def before_cut(self, seq: int) -> bool:
         self._checkpoint_writer.close()
-        set_aside_checkpoint(self._checkpoint_path, seq)
+        gone = set_aside_checkpoint(self._checkpoint_path, seq)
+        return gone and self.member.copy.base.seq > 0
 
     def cut(self, part: CutPart) -> None:
         report_cut(self.started.disk, part)

@@ -83,8 +83,11 @@ class Surroundings(Protocol):
     def newcomer(self, link: Link) -> None:
         """A node that has no copy asks for one: a snapshot, or `Accepted` where it can begin from the start."""
 
-    def before_cut(self, seq: int) -> None:
-        """What is behind `seq` is about to be cut off the journal; nothing may hold on to it."""
+    def before_cut(self, seq: int) -> bool:
+        """What is behind `seq` is about to be cut off the journal; nothing may hold on to it.
+
+        Whether what is left is not enough to start from.
+        """
 
     def cut(self, part: CutPart) -> None:
         """It is cut off, and kept."""

@@ -138,10 +138,11 @@ class _Attempt:
             self.outcome.set_exception(_NotHere(sentence, leader))
 
 
-def set_aside(data: Path) -> Path | None:
-    """Move what the folder holds out of the way, as `aside-<n>/`, but for the promise; None: there is nothing.
+def set_aside(data: Path, *, keep_promise: bool = True) -> Path | None:
+    """Move what the folder holds out of the way, as `aside-<n>/`; None: there is nothing.
 
-    Finishes what an earlier call began. Raises JournalFailed.
+    The promise stays if `keep_promise`: what is the same node afterwards must not promise twice. Finishes what an
+    earlier call began. Raises JournalFailed.
     """
     journal, following, checkpoint = data / JOURNAL_FOLDER, data / f"{JOURNAL_FOLDER}.next", data / CHECKPOINT_FILE
     with failing_while(f"setting aside what is in {data}"):
@@ -151,6 +152,8 @@ def set_aside(data: Path) -> Path | None:
             return None
         old = RealDisk(journal)
         if set(old.names()) <= {PROMISE} and not checkpoint.exists():
+            if not keep_promise and PROMISE in old.names():
+                old.remove(PROMISE)
             return None
         number = 1
         while (aside := data / f"aside-{number}").exists():
@@ -158,7 +161,7 @@ def set_aside(data: Path) -> Path | None:
         if following.exists():
             shutil.rmtree(following)
         new = RealDisk(following)
-        if PROMISE in old.names():
+        if keep_promise and PROMISE in old.names():
             publish(new, PROMISE, old.read(PROMISE, 0, old.size_bytes(PROMISE)))
         aside.mkdir()
         # the journal last: as long as it is in place, the next call begins again

@@ -120,7 +120,7 @@ class Node:
     async def start(self, progress: Progress | None = None) -> None:
         """Serve. Raises OSError when an address can't be listened on, JournalError, SearchUnavailable."""
         if self.options.rebuild:
-            aside = set_aside(self.options.data)
+            aside = set_aside(self.options.data, keep_promise=False)  # it is another node from now on
             if aside is not None:
                 log.warning("what was in %s is set aside in %s", self.options.data, aside)
         started = self._read(progress)

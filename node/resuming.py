@@ -8,6 +8,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from ..replicas.campaign import Campaign, Lost, Won
+from ..replicas.failover import is_ahead
+from .member_report import status_of
 
 if TYPE_CHECKING:
     from .cluster_member import ClusterMember
@@ -52,7 +54,12 @@ class Resuming:
         if self._cancelled:
             return
         if isinstance(outcome, Won):
-            member.resumed(epoch)
+            ahead = [each.name for each in outcome.granted if is_ahead(each, status_of(member))]
+            if not ahead:
+                member.resumed(epoch)
+                return
+            log.warning("this node can't lead: %s has what it lacks", " and ".join(ahead))
+            member.not_resumed("", overtake=False)
             return
         for sentence in outcome.sentences:
             log.warning("this node can't lead yet: %s", sentence)

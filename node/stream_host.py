@@ -86,7 +86,7 @@ class StreamHost:
         member = self._member
         member.end()
         try:
-            member.surroundings.before_cut(seq)
+            is_too_little = member.surroundings.before_cut(seq)
             member.copy.writer.close()
             if member.copy.writer.failure is not None:
                 raise member.copy.writer.failure  # what comes before the cut is not all on disk
@@ -96,7 +96,10 @@ class StreamHost:
             return
         if part is not None:
             member.surroundings.cut(part)
-        member.surroundings.restart(f"the journal was cut behind seq {seq}")
+        if is_too_little:
+            member.surroundings.rebuild(f"the journal was cut behind seq {seq}, and its beginning is not kept here")
+        else:
+            member.surroundings.restart(f"the journal was cut behind seq {seq}")
 
     def damaged(self, sentence: str) -> None:
         self._member.end()

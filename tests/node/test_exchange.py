@@ -2,7 +2,7 @@
 
 import pytest
 
-from onsale.node.followers import BEHIND, NAME_TAKEN, NOT_LEADING
+from onsale.node.followers import ANOTHER_TIME, BEHIND, NAME_TAKEN, NOT_LEADING
 from onsale.replicas.frames import (
     Accepted,
     Acked,
@@ -138,14 +138,26 @@ def test_one_without_a_copy_is_given_one(group: Group, alone: Machine) -> None:
     assert "stranger" not in alone.member.copy.state.members.rows, "it has nothing yet"
 
 
-def test_a_voter_that_has_seen_a_later_epoch_ends_this_one(group: Group, alone: Machine) -> None:
-    stranger = Stranger(group).dial(alone)
+def test_a_member_that_has_seen_a_later_epoch_ends_this_one(group: Group, pair: list[Machine]) -> None:
+    a, b = pair
+    b.kill()
+    stranger = Stranger(group, "b", node_id=b.settings.node_id).dial(a)
     stranger.say(follow(voting=True, promised_epoch=5), wait_ms=1)
     assert not stranger.of(Accepted), "it would take nothing of this one"
-    assert alone.member.leading is None
-    group.until(lambda: alone.member.leading is not None)
-    assert alone.member.leading is not None
-    assert alone.member.leading.epoch > 1
+    assert a.member.leading is None
+
+
+@pytest.mark.parametrize("name", ["stranger", "b"], ids=["another name", "a member's name"])
+def test_a_strangers_promise_ends_nothing_and_keeps_it_out(group: Group, pair: list[Machine], name: str) -> None:
+    a, b = pair
+    b.kill()
+    stranger = Stranger(group, name, node_id=b"stranger").dial(a)
+    stranger.say(follow(voting=True, promised_epoch=5))
+    (refused,) = stranger.of(Refused)
+    assert refused.reason_code == ANOTHER_TIME
+    assert "has promised epoch 5, which this cluster has not come to" in refused.sentence
+    assert a.member.leading is not None
+    assert a.member.copy.rules().node_ids.get(name) != b"stranger"
 
 
 def test_one_without_a_vote_ends_nothing(group: Group, alone: Machine) -> None:

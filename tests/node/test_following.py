@@ -266,9 +266,23 @@ def test_when_it_is_lost_the_search_begins_anew_at_once() -> None:
     desk.link.lost()
     desk.open()
     desk.accept()
+    desk.run(module.LASTED_SECONDS * 1000 + 1)
     desk.link.lost("the connection broke")
     assert desk.asked == ["a:1", "b:2", "a:1"]
     assert desk.following.trouble == "b:2: the connection broke"
+
+
+def test_one_that_is_lost_as_soon_as_it_accepted_is_not_asked_again_at_once() -> None:
+    desk = Desk("a:1")
+    desk.start()
+    for _ in range(3):
+        asked = len(desk.asked)
+        desk.open()
+        desk.accept()
+        desk.link.lost("it is gone")
+        assert len(desk.asked) == asked
+        desk.run(module.RETRY_SECONDS_MAX * 1000 + 1)
+        assert len(desk.asked) == asked + 1
 
 
 def test_what_was_not_applied_goes_back_and_is_applied_by_the_next_one() -> None:
@@ -284,6 +298,7 @@ def test_what_was_not_applied_goes_back_and_is_applied_by_the_next_one() -> None
     desk.following.became_durable()
     desk.link.lost()
     assert [each.first_seq for each in desk.copy.unapplied] == [2, 3]
+    desk.run(module.RETRY_SECONDS * 1000 + 1)
     desk.open()
     desk.accept(committed_seq=3)
     assert desk.copy.state.seq == 3

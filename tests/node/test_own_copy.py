@@ -103,7 +103,7 @@ def test_what_is_at_the_end_is_taken_for_true_by_who_leads() -> None:
     assert set(copy.state.users.rows) == {"ada"}
     copy.adopt()
     assert set(copy.state.users.rows) == {"ada", "bob", "eve"}
-    assert copy.unapplied == []
+    assert not copy.unapplied
     assert copy.available.committed_seq == 1, "it is committed with the first batch of the new epoch"
 
 

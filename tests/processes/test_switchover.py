@@ -8,11 +8,10 @@ import json
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from cluster import Cluster
 from load import Asked, Ledger
 from nodes import Client, new_key
@@ -22,16 +21,7 @@ SHOPPERS = 12
 BETWEEN_SECONDS = 0.4  # of load
 REFUSED = 4
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60 + 5 * ROUNDS)]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def trio(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    async with Cluster(tmp_path_factory.mktemp("trio")) as cluster:
-        yield cluster
-        await cluster.settle()
-        await cluster.stop()
-        await cluster.verified()
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60 + 5 * ROUNDS)]
 
 
 class Impatient:
