@@ -23,9 +23,9 @@ from ..replicas.failover import (
     plan_sync_standbys,
 )
 from ..replicas.frames import AskLead, AskStatus, NodeStatus, Outcome, Reply, Status
-from .cluster_member import ClusterMember
-from .leading import Leading
-from .member_report import status_of
+from .cluster.leading import Leading
+from .cluster.member import ClusterMember
+from .cluster.report import status_of
 
 STATUS_SECONDS = 0.3
 LEAD_SECONDS = 4.0

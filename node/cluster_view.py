@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..http.gateway import ClusterView, Member
 from ..replicas.frames import MemberReport
 from ..replicas.reports import SILENT_MS
-from .cluster_member import ClusterMember
+from .cluster.member import ClusterMember
 
 UNREACHABLE = "unreachable"
 

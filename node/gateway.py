@@ -22,12 +22,12 @@ from ..journal.errors import ArchiveBusy, CheckpointFailed, HistoryGone
 from ..replicas.search.index import SearchIndex, SearchUnavailable
 from .administration import Administration
 from .checkpointing import Checkpointing
-from .cluster_member import ClusterMember
+from .cluster.member import ClusterMember
+from .cluster.report import lag_ms_of
 from .cluster_view import cluster_view, primary_address
 from .forwarding import Forwarder
 from .journal_view import JournalView
 from .loop import CommandLoop, Done
-from .member_report import lag_ms_of
 from .positions import Positions
 from .tickets import TicketCodes
 

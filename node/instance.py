@@ -27,14 +27,14 @@ from ..replicas.frames import Accepted
 from ..replicas.link import Link
 from ..replicas.search.index import SearchDocument, SearchIndex
 from .checkpointing import Checkpointing
-from .cluster_member import ClusterMember
+from .cluster.followers import NOT_LEADING
+from .cluster.member import ClusterMember
+from .cluster.ports import MemberPorts, MemberSettings
 from .divergence_report import report_cut, set_aside_checkpoint
-from .followers import NOT_LEADING
 from .gateway import NodeGateway
 from .hash_comparison import HashComparison
 from .journal_view import JournalView
 from .loop import CommandLoop
-from .member_ports import MemberPorts, MemberSettings
 from .newcomer import send_snapshot
 from .positions import Positions
 from .recovery import CHECKPOINT_FILE, Started

@@ -39,12 +39,12 @@ from ..replicas.ports import Receiver, Wire, format_address
 from ..replicas.promise import NAME as PROMISE
 from ..replicas.refusals import RefusalLog
 from .clock import Clock
+from .cluster.links import Links
+from .cluster.ports import MemberPorts, MemberSettings
 from .forwarding import Forwarder
 from .gateway import NodeGateway
 from .identity import Identity, advertised, write_identity
 from .instance import Instance
-from .links import Links
-from .member_ports import MemberPorts, MemberSettings
 from .newcomer import Newcomer, set_aside
 from .options import NodeOptions
 from .recovery import CHECKPOINT_FILE, JOURNAL_FOLDER, Progress, Started, begin, start

@@ -3,7 +3,7 @@
 import pytest
 
 from onsale.node.cluster_view import UNREACHABLE, cluster_view, primary_address
-from onsale.tests.node.members import Group, Machine
+from onsale.tests.node.cluster.members import Group, Machine
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ from onsale.journal.recovery import Recovered, create_journal
 from onsale.journal.retention import remove_through
 from onsale.journal.segments import list_segments
 from onsale.node.clock import Clock
-from onsale.node.cluster_member import ClusterMember
+from onsale.node.cluster.member import ClusterMember
+from onsale.node.cluster.ports import MemberPorts, MemberSettings
+from onsale.node.cluster.report import status_of
 from onsale.node.loop import CommandLoop
-from onsale.node.member_ports import MemberPorts, MemberSettings
-from onsale.node.member_report import status_of
 from onsale.replicas import promise
 from onsale.tests.simulation.checkpoint import Checkpoint, take
 from onsale.tests.simulation.disk import SimulatedDisk

@@ -6,7 +6,7 @@ network, with the same questions as a node does.
 
 from collections.abc import Callable
 
-from onsale.node.cluster_member import ClusterMember
+from onsale.node.cluster.member import ClusterMember
 from onsale.replicas.failover import Plan as FailoverPlan
 from onsale.replicas.failover import Refusal, observe, plan_failover, plan_switchover, plan_sync_standbys
 from onsale.replicas.frames import PROTOCOL, AskLead, AskStatus, Introduction, NodeStatus, Outcome, Reply, Status

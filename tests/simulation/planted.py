@@ -11,10 +11,10 @@ from onsale.engine import facts as f
 from onsale.engine.apply import apply
 from onsale.engine.state import State
 from onsale.journal.batch import Position, Sealed
-from onsale.node import own_copy
-from onsale.node.cluster_member import ClusterMember
-from onsale.node.following import Following
-from onsale.node.stream_host import StreamHost
+from onsale.node.cluster import own_copy
+from onsale.node.cluster.following import Following
+from onsale.node.cluster.member import ClusterMember
+from onsale.node.cluster.stream_host import StreamHost
 from onsale.tests.simulation.plan import make_plan
 from onsale.tests.simulation.simulation import Outcome, Simulation
 from onsale.tests.simulation.writer import SimulatedWriter

@@ -2,7 +2,7 @@
 
 import pytest
 
-from onsale.node.followers import ANOTHER_TIME, BEHIND, NAME_TAKEN, NOT_LEADING
+from onsale.node.cluster.followers import ANOTHER_TIME, BEHIND, NAME_TAKEN, NOT_LEADING
 from onsale.replicas.frames import (
     Accepted,
     Acked,
@@ -21,7 +21,7 @@ from onsale.replicas.frames import (
     SnapshotEnds,
     Status,
 )
-from onsale.tests.node.members import JOURNAL_ID, Group, Machine, Stranger
+from onsale.tests.node.cluster.members import JOURNAL_ID, Group, Machine, Stranger
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..engine import facts as f
-from ..journal.batch import Batch, Position
-from ..journal.disk import Disk
-from ..journal.divergence import CutPart
-from ..journal.errors import JournalError
-from ..replicas.link import Link
-from ..replicas.ports import Network, Scheduler
-from ..replicas.sender import Background
-from .loop import CommandLoop, Meter
+from ...engine import facts as f
+from ...journal.batch import Batch, Position
+from ...journal.disk import Disk
+from ...journal.divergence import CutPart
+from ...journal.errors import JournalError
+from ...replicas.link import Link
+from ...replicas.ports import Network, Scheduler
+from ...replicas.sender import Background
+from ..loop import CommandLoop, Meter
 from .own_copy import MakeWriter
 
 

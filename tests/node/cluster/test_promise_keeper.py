@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onsale.journal.errors import JournalFailed
-from onsale.node.promise_keeper import PromiseKeeper
+from onsale.node.cluster.promise_keeper import PromiseKeeper
 from onsale.replicas.promise import NOBODY, Promise, load_promise, save_promise
 from onsale.tests.simulation.disk import SimulatedDisk
 

@@ -7,7 +7,7 @@ what to promise and when to lead are the member's.
 import logging
 from typing import TYPE_CHECKING
 
-from ..replicas.frames import (
+from ...replicas.frames import (
     Acked,
     Announce,
     AskLead,
@@ -22,12 +22,12 @@ from ..replicas.frames import (
     Reports,
     Status,
 )
-from ..replicas.link import Link
+from ...replicas.link import Link
 from .followers import ANOTHER_TIME, NAME_TAKEN, NOT_LEADING
-from .member_report import own_report, status_of
+from .report import own_report, status_of
 
 if TYPE_CHECKING:
-    from .cluster_member import ClusterMember
+    from .member import ClusterMember
 
 log = logging.getLogger("onsale.replication")
 

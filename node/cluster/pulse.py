@@ -5,10 +5,10 @@ Owns the timer. Decides nothing but when.
 
 from typing import TYPE_CHECKING
 
-from ..replicas.ports import Timer
+from ...replicas.ports import Timer
 
 if TYPE_CHECKING:
-    from .cluster_member import ClusterMember
+    from .member import ClusterMember
 
 TICK_SECONDS = 0.1
 HEARTBEAT_TICKS = 2

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Iterable
 from typing import Protocol
 
-from ..replicas.follower import Follower
-from ..replicas.follower import Host as FollowerHost
-from ..replicas.frames import Accepted, Frame, Refused
-from ..replicas.link import Link
-from ..replicas.peers import MakeLink
-from ..replicas.ports import Network, Scheduler, Timer, parse_address
+from ...replicas.follower import Follower
+from ...replicas.follower import Host as FollowerHost
+from ...replicas.frames import Accepted, Frame, Refused
+from ...replicas.link import Link
+from ...replicas.peers import MakeLink
+from ...replicas.ports import Network, Scheduler, Timer, parse_address
 from .followers import ANOTHER_TIME, DIFFERS, HISTORY_GONE, NAME_TAKEN
 from .own_copy import OwnCopy
 

@@ -7,12 +7,12 @@ have answered what is not in this journal. Within it, everything answered is.
 import logging
 from typing import TYPE_CHECKING
 
-from ..replicas.campaign import Campaign, Lost, Won
-from ..replicas.failover import is_ahead
-from .member_report import status_of
+from ...replicas.campaign import Campaign, Lost, Won
+from ...replicas.failover import is_ahead
+from .report import status_of
 
 if TYPE_CHECKING:
-    from .cluster_member import ClusterMember
+    from .member import ClusterMember
 
 log = logging.getLogger("onsale.replication")
 

@@ -12,12 +12,12 @@ from onsale.engine.commands import SaveUser
 from onsale.engine.replies import Refusal, Reply
 from onsale.journal.batch import Position
 from onsale.journal.reader import read_batches
-from onsale.node import leading as module
-from onsale.node.leading import Leading
+from onsale.node.cluster import leading as module
+from onsale.node.cluster.leading import Leading
 from onsale.replicas.frames import PROTOCOL, Introduction
 from onsale.replicas.sender import Sender
-from onsale.tests.node.copies import copy_of, member, user
-from onsale.tests.node.members import Uncounted
+from onsale.tests.node.cluster.copies import copy_of, member, user
+from onsale.tests.node.cluster.members import Uncounted
 from onsale.tests.replicas.batches import Outlet
 from onsale.tests.simulation.scheduler import NodeScheduler, SimulatedTime
 

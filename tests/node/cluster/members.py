@@ -15,9 +15,9 @@ from onsale.journal.errors import JournalError
 from onsale.journal.recovery import create_journal, recover
 from onsale.journal.segments import list_segments
 from onsale.node.clock import Clock
-from onsale.node.cluster_member import ClusterMember
+from onsale.node.cluster.member import ClusterMember
+from onsale.node.cluster.ports import MemberPorts, MemberSettings
 from onsale.node.loop import CommandLoop
-from onsale.node.member_ports import MemberPorts, MemberSettings
 from onsale.node.recovery import apply_committed
 from onsale.replicas.frames import PROTOCOL, Frame, Introduction
 from onsale.replicas.link import Link

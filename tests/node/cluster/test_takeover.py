@@ -5,7 +5,7 @@ import pytest
 from onsale.engine.commands import Idempotency
 from onsale.engine.replies import Refusal
 from onsale.replicas.frames import AskLead, Outcome
-from onsale.tests.node.members import Group, Machine, Stranger
+from onsale.tests.node.cluster.members import Group, Machine, Stranger
 
 Told = list[tuple[bool, list[str], int]]
 

@@ -6,9 +6,9 @@ on disk before anything is done about it.
 
 from collections.abc import Callable
 
-from ..journal.disk import Disk
-from ..journal.errors import JournalFailed
-from ..replicas.promise import Promise, load_promise, save_promise
+from ...journal.disk import Disk
+from ...journal.errors import JournalFailed
+from ...replicas.promise import Promise, load_promise, save_promise
 
 
 class PromiseKeeper:

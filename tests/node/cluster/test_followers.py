@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from onsale.journal.batch import EpochStart
-from onsale.node.followers import BEHIND, DIFFERS, HISTORY_GONE, Followers
-from onsale.node.own_copy import OwnCopy
+from onsale.node.cluster.followers import BEHIND, DIFFERS, HISTORY_GONE, Followers
+from onsale.node.cluster.own_copy import OwnCopy
 from onsale.replicas.frames import (
     PROTOCOL,
     Accepted,
@@ -20,7 +20,7 @@ from onsale.replicas.frames import (
     Reports,
     StateHashed,
 )
-from onsale.tests.node.copies import copy_of, user
+from onsale.tests.node.cluster.copies import copy_of, user
 from onsale.tests.replicas.batches import Outlet
 
 

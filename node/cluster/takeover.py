@@ -9,14 +9,14 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..replicas.campaign import Campaign, Lost, Won
-from ..replicas.failover import may_lead, promises_needed
-from ..replicas.frames import AskLead, Outcome, Reply
-from ..replicas.sender import Sender
-from .member_report import status_of
+from ...replicas.campaign import Campaign, Lost, Won
+from ...replicas.failover import may_lead, promises_needed
+from ...replicas.frames import AskLead, Outcome, Reply
+from ...replicas.sender import Sender
+from .report import status_of
 
 if TYPE_CHECKING:
-    from .cluster_member import ClusterMember
+    from .member import ClusterMember
 
 log = logging.getLogger("onsale.replication")
 

@@ -9,7 +9,7 @@ from onsale.engine.state import State
 from onsale.journal.batch import Position, seal
 from onsale.journal.recovery import create_journal, recover
 from onsale.journal.writer import JournalAppender
-from onsale.node.own_copy import OwnCopy
+from onsale.node.cluster.own_copy import OwnCopy
 from onsale.node.recovery import apply_committed
 from onsale.tests.simulation.disk import SimulatedDisk
 from onsale.tests.simulation.scheduler import NodeScheduler, SimulatedTime

@@ -7,15 +7,15 @@ while answers could not be given, and that who waits too long is told so.
 import logging
 from collections.abc import Callable
 
-from ..engine.codes import Code
-from ..engine.commands import BeginEpoch, RemoveMember, SaveMember, SaveTicketKey, SetSyncStandbys
-from ..engine.replies import Refusal, Reply
-from ..journal.batch import Position
-from ..replicas.frames import Introduction
-from ..replicas.leader import Leader
-from ..replicas.ports import Scheduler
+from ...engine.codes import Code
+from ...engine.commands import BeginEpoch, RemoveMember, SaveMember, SaveTicketKey, SetSyncStandbys
+from ...engine.replies import Refusal, Reply
+from ...journal.batch import Position
+from ...replicas.frames import Introduction
+from ...replicas.leader import Leader
+from ...replicas.ports import Scheduler
+from ..loop import CommandLoop, Durable, Meter
 from .followers import Followers
-from .loop import CommandLoop, Durable, Meter
 from .own_copy import OwnCopy
 
 log = logging.getLogger("onsale.replication")

@@ -5,10 +5,10 @@ Owns these words. Never changes anything.
 
 from typing import TYPE_CHECKING
 
-from ..replicas.frames import MemberReport, NodeStatus
+from ...replicas.frames import MemberReport, NodeStatus
 
 if TYPE_CHECKING:
-    from .cluster_member import ClusterMember
+    from .member import ClusterMember
 
 
 def status_of(member: "ClusterMember") -> NodeStatus:

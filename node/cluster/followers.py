@@ -7,7 +7,7 @@ this one are the same. Whether this node may be followed at all is its role's to
 import logging
 from collections.abc import Callable
 
-from ..replicas.frames import (
+from ...replicas.frames import (
     Accepted,
     Acked,
     CheckpointTaken,
@@ -18,9 +18,9 @@ from ..replicas.frames import (
     Reports,
     StateHashed,
 )
-from ..replicas.history import common_seq
-from ..replicas.link import Link
-from ..replicas.sender import Sender
+from ...replicas.history import common_seq
+from ...replicas.link import Link
+from ...replicas.sender import Sender
 from .own_copy import OwnCopy
 
 log = logging.getLogger("onsale.replication")

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ..engine import facts as f
-from ..engine.apply import apply
-from ..engine.state import State
-from ..journal.batch import Batch, Position, unseal
-from ..journal.disk import Disk
-from ..journal.errors import CorruptJournal, JournalFailed
-from ..journal.reader import SealedReader, position_at
-from ..journal.recovery import Recovered
-from ..replicas.frames import Voter
-from ..replicas.history import vector
-from ..replicas.leader import Writer
-from ..replicas.sender import Available, Background
+from ...engine import facts as f
+from ...engine.apply import apply
+from ...engine.state import State
+from ...journal.batch import Batch, Position, unseal
+from ...journal.disk import Disk
+from ...journal.errors import CorruptJournal, JournalFailed
+from ...journal.reader import SealedReader, position_at
+from ...journal.recovery import Recovered
+from ...replicas.frames import Voter
+from ...replicas.history import vector
+from ...replicas.leader import Writer
+from ...replicas.sender import Available, Background
 
 MakeWriter = Callable[[Recovered, Callable[[Position], None], Callable[[JournalFailed], None]], Writer]
 """`make_writer(recovered, on_durable, on_failure)`; both are called on the node's own thread."""

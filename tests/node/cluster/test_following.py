@@ -8,12 +8,12 @@ import pytest
 
 from onsale.engine import facts as f
 from onsale.journal.batch import Batch, seal
-from onsale.node import following as module
-from onsale.node.followers import BEHIND, DIFFERS, HISTORY_GONE, NOT_LEADING
-from onsale.node.following import Following
-from onsale.node.own_copy import OwnCopy
+from onsale.node.cluster import following as module
+from onsale.node.cluster.followers import BEHIND, DIFFERS, HISTORY_GONE, NOT_LEADING
+from onsale.node.cluster.following import Following
+from onsale.node.cluster.own_copy import OwnCopy
 from onsale.replicas.frames import Accepted, Acked, BatchSent, Committed, Follow, Frame, Refused, Reports
-from onsale.tests.node.copies import copy_of, user
+from onsale.tests.node.cluster.copies import copy_of, user
 from onsale.tests.replicas.batches import Outlet
 from onsale.tests.simulation.scheduler import NodeScheduler, SimulatedTime
 

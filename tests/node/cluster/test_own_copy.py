@@ -5,9 +5,9 @@ import pytest
 from onsale.engine import facts as f
 from onsale.journal.batch import Batch, seal, unseal
 from onsale.journal.errors import CorruptJournal
-from onsale.node.own_copy import OwnCopy
+from onsale.node.cluster.own_copy import OwnCopy
 from onsale.replicas.frames import Voter
-from onsale.tests.node.copies import copy_of, member, user
+from onsale.tests.node.cluster.copies import copy_of, member, user
 from onsale.tests.simulation.scheduler import SimulatedTime
 
 

@@ -10,26 +10,26 @@ its folder (`Surroundings.restart`), the same way as after a crash.
 
 import logging
 
-from ..engine.state import State
-from ..journal.batch import Batch, Position
-from ..journal.recovery import Recovered
-from ..replicas import frames
-from ..replicas.entrance import Entrance
-from ..replicas.frames import Introduction
-from ..replicas.link import Link
-from ..replicas.peers import Peers
-from ..replicas.ports import Receiver
-from ..replicas.promise import NOBODY, Promise
-from ..replicas.refusals import RefusalLog
-from ..replicas.reports import Reports
+from ...engine.state import State
+from ...journal.batch import Batch, Position
+from ...journal.recovery import Recovered
+from ...replicas import frames
+from ...replicas.entrance import Entrance
+from ...replicas.frames import Introduction
+from ...replicas.link import Link
+from ...replicas.peers import Peers
+from ...replicas.ports import Receiver
+from ...replicas.promise import NOBODY, Promise
+from ...replicas.refusals import RefusalLog
+from ...replicas.reports import Reports
+from ..loop import CommandLoop
 from .exchange import Exchange
 from .followers import Followers
 from .following import Following
 from .leading import Leading
 from .links import Links
-from .loop import CommandLoop
-from .member_ports import MemberPorts, MemberSettings, Surroundings
 from .own_copy import OwnCopy
+from .ports import MemberPorts, MemberSettings, Surroundings
 from .promise_keeper import PromiseKeeper
 from .pulse import Pulse
 from .resuming import Resuming

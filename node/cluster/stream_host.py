@@ -7,14 +7,14 @@ where this copy can't simply go on.
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..journal.batch import Batch
-from ..journal.divergence import cut_after
-from ..journal.errors import JournalError
-from ..replicas.frames import Accepted, Frame
-from ..replicas.link import Link
+from ...journal.batch import Batch
+from ...journal.divergence import cut_after
+from ...journal.errors import JournalError
+from ...replicas.frames import Accepted, Frame
+from ...replicas.link import Link
 
 if TYPE_CHECKING:
-    from .cluster_member import ClusterMember
+    from .member import ClusterMember
 
 
 class StreamHost:

@@ -5,10 +5,10 @@ Owns what all of them have in common: the secret, who this node is, and one log 
 
 from collections.abc import Callable
 
-from ..replicas.frames import Introduction
-from ..replicas.link import Link, OnClosed, OnFrame, OnLink
-from ..replicas.ports import Scheduler
-from ..replicas.refusals import RefusalLog
+from ...replicas.frames import Introduction
+from ...replicas.link import Link, OnClosed, OnFrame, OnLink
+from ...replicas.ports import Scheduler
+from ...replicas.refusals import RefusalLog
 
 
 class Links:
