@@ -68,9 +68,8 @@ class ClusterMember:
         self.following: Following | None = None
         self.reports = Reports(ports.scheduler.time)
         self.followers = Followers(self.copy, self._leader_ms)
-        self.links = Links(
-            ports.scheduler, settings.secret, self.introduction, ports.nonce, RefusalLog(ports.scheduler.time)
-        )
+        refusals = RefusalLog(ports.scheduler.time)
+        self.links = Links(ports.scheduler, settings.secret, self.introduction, ports.nonce, refusals)
         self.exchange = Exchange(self)
         self.entrance = Entrance(self._accepted_link, self.links.refusals)
         self.peers = Peers(ports.scheduler, ports.network, self.links.dialed)
@@ -110,12 +109,14 @@ class ClusterMember:
     @property
     def led_last(self) -> bool:
         """Everything that was ever answered is in this journal, as far as this node knows."""
-        position, rules = self.copy.position, self.copy.rules()
+        position, rules, own_id = self.copy.position, self.copy.rules(), self.settings.node_id
         if not position.seq:
             return self.settings.lead_if_new and self.promise == NOBODY
-        if self.promise.node_id != self.settings.node_id or self.promise.epoch > position.epoch + 1:
+        if self.promise.node_id not in (b"", own_id) or self.promise.epoch > position.epoch + 1:
             return False
-        return rules.led_by(self.settings.node_id, self.name) or (not rules.leader and self.settings.lead_if_new)
+        # nobody else votes: a journal from before members were told of, or a copy brought back from a backup
+        alone = self.settings.lead_if_new and len(rules.voters) <= 1
+        return alone or (bool(self.promise.node_id) and rules.led_by(own_id, self.name))
 
     def accept(self) -> Receiver:
         """The receiver of a connection that another node opened."""
@@ -164,9 +165,8 @@ class ClusterMember:
 
     def introduction(self) -> Introduction:
         replication, http = self.ports.addresses()
-        me = self.settings
-        who = (frames.PROTOCOL, me.node_id, self.copy.journal_id, me.name, me.voting)
-        return Introduction(*who, replication, http, me.asks_nobody)
+        who = (frames.PROTOCOL, self.settings.node_id, self.copy.journal_id, self.name, self.settings.voting)
+        return Introduction(*who, replication, http, self.settings.asks_nobody)
 
     def _leader_ms(self) -> int:
         return self.leading.loop.now_ms() if self.leading is not None else self.leader_said_ms
