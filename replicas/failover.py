@@ -23,6 +23,7 @@ from . import failover_words as words
 from .frames import NodeStatus, Voter
 
 PRIMARY: Final = "primary"
+REPLICA: Final = "replica"
 HANDED_OVER_LAG_FACTS_MAX: Final = 100_000  # a hand-over stops the primary until the next one has caught up
 
 
@@ -142,6 +143,8 @@ def may_lead(
     promises = counted([own, *(each for each in promised if each.name != own.name)], own.voters)
     names = sorted(each.name for each in promises)
     if own.name not in names:
+        if accept_data_loss and own.role != REPLICA:  # a copy brought back from a backup, where all else is gone
+            return Verdict(leads=True, may_lose=True, sentences=(words.is_a_stranger(own), words.accepted(own)))
         return Verdict(leads=False, may_lose=False, sentences=(words.has_no_vote(own.name),))
     succeeds = handed_over_by in names and epoch == own.epoch + 1
     needed = promises_needed(len(own.voters), own.sync_standbys, handed_over=succeeds)
@@ -170,7 +173,8 @@ def plan_failover(
     """
     seen = words.seen(observed)
     primary = observed.primary
-    target = _target(observed, to, without=primary.name if primary is not None else None)
+    without = primary.name if primary is not None else None
+    target = _target(observed, to, without=without, strangers=accept_data_loss)
     if isinstance(target, Refusal):
         return Refusal((*seen, *target.sentences))
     if target is primary:
@@ -270,9 +274,19 @@ def plan_removal(observed: Observed, name: str) -> Change | Refusal:
     return Change((words.removed(name),))
 
 
-def _target(observed: Observed, to: str | None, *, without: str | None) -> NodeStatus | Refusal:
-    """The node that was named; or the one furthest ahead, but not the one that leads."""
+def _target(
+    observed: Observed, to: str | None, *, without: str | None, strangers: bool = False
+) -> NodeStatus | Refusal:
+    """The node that was named; or the one furthest ahead, but not the one that leads.
+
+    `strangers`: where no voter answers, a node will do that is none: a copy brought back from a backup.
+    """
     candidates = [status for status in observed.counted if status.name != without]
+    if strangers and not candidates:
+        others = [each for each in observed.statuses.values() if each.role != REPLICA and each.name != without]
+        candidates = sorted(others, key=_order)
+        if candidates and to in (None, candidates[0].name):
+            return candidates[0]
     if to is None:
         return candidates[0] if candidates else Refusal((words.nobody(observed),))
     status = observed.statuses.get(to)
@@ -291,7 +305,8 @@ def _too_many(count: int, standbys: int) -> str:
 
 
 def _address(observed: Observed, name: str) -> str:
-    return next(voter.replication for voter in observed.voters if voter.name == name)
+    """Empty for a node that is no voter: it is the one that was asked."""
+    return next((voter.replication for voter in observed.voters if voter.name == name), "")
 
 
 def _standing(status: NodeStatus) -> tuple[int, int]:

@@ -82,6 +82,9 @@ def _choose(candidates: Sequence[str]) -> str:
 
 def nobody(observed: "Observed") -> str:
     start = f" Start {names_of(observed.unreachable, 'or')} again." if observed.unreachable else ""
+    others = [name for name, status in observed.statuses.items() if status.role not in ("replica", "primary")]
+    if start and others:
+        start += f" If they are gone for good, --accept-data-loss lets {names_of(others, 'or')} lead."
     return f"No standby answers that could lead.{start}"
 
 
@@ -118,6 +121,13 @@ def nothing_lost(own: NodeStatus, names: Sequence[str], handed_over_by: str) -> 
 
 def has_no_vote(name: str) -> str:
     return f"{name} is no member that votes, so it cannot lead."
+
+
+def is_a_stranger(own: NodeStatus) -> str:
+    return (
+        f"{own.name} is none of the voting members that the journal names: a copy that was brought back, or a node "
+        f"made anew. Whatever they answered after seq {own.received_seq} it does not have."
+    )
 
 
 def is_behind(own: NodeStatus, other: NodeStatus) -> str:

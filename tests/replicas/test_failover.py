@@ -229,8 +229,21 @@ def test_accepting_a_loss_leads_and_says_so() -> None:
 
 
 def test_nobody_without_a_vote_leads() -> None:
-    replica = status("R", 100, voting=False)
+    replica = status("R", 100, voting=False, role="replica")
     assert not may_lead(replica, [status("B", 90), status("C", 90)], epoch=4, accept_data_loss=True).leads
+
+
+def test_a_copy_that_was_brought_back_leads_when_all_else_is_gone_and_that_is_accepted() -> None:
+    copy = status("A", 100, voting=False)  # of a backup: its journal names another node of that name
+    observed = observe([copy])
+    assert "No standby answers that could lead" in refused(plan_failover(observed, None))
+    plan = planned(plan_failover(observed, None, accept_data_loss=True, sync_standbys=0))
+    assert (plan.to, plan.may_lose) == ("A", True)
+    assert any("none of the voting members" in sentence for sentence in plan.sentences)
+    assert not may_lead(copy, [], epoch=4).leads
+    assert may_lead(copy, [], epoch=4, accept_data_loss=True).may_lose
+    beside = observe([copy, status("B", 90)])
+    assert planned(plan_failover(beside, None, accept_data_loss=True)).to == "B", "a voter goes before"
 
 
 def test_after_a_hand_over_the_promise_of_the_one_that_stopped_is_enough() -> None:

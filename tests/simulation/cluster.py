@@ -222,6 +222,8 @@ class Cluster:
 
     def _fetch_copy(self, machine: Machine) -> None:
         sources = [self.machines[name] for name, _ in self.leading() if name != machine.name]
+        if sources and sources[0].checkpoint is None:
+            sources[0].take_checkpoint()  # a node that does not have its journal's beginning never lacks one
         kept = sources[0].checkpoint if sources else None
         if kept is None or not machine.has_power:
             self.time.call_in(REPAIR_US[0], self._fetch_copy, machine)
