@@ -201,6 +201,8 @@ class Instance:
             self.checkpointing.patience = 1.0
             loop.on_handed_over = self.checkpointing.handed_over
             loop.on_fault = self.failed_with
+            if self._payments is not None:  # of an epoch before
+                self._closing = asyncio.ensure_future(self._payments.close())
             payments = self._payments = PaymentEffects(
                 self._provider,
                 self.state,

@@ -25,6 +25,7 @@ from ...replicas.frames import (
 from ...replicas.link import Link
 from .followers import ANOTHER_TIME, NAME_TAKEN, NOT_LEADING
 from .report import own_report, status_of
+from .takeover import NewEpoch
 
 if TYPE_CHECKING:
     from .member import ClusterMember
@@ -129,7 +130,7 @@ class Exchange:
         if leading is None or follow.promised_epoch != leading.epoch:
             return
         if promised_to and promised_to != member.settings.node_id:
-            member.step_down(f"{name} has promised epoch {leading.epoch} to another node")
+            NewEpoch(member, f"{name} has promised epoch {leading.epoch} to another node").begin()
 
     def _acked(self, link: Link, frame: Acked) -> None:
         member = self._member

@@ -34,7 +34,7 @@ from .promise_keeper import PromiseKeeper
 from .pulse import Pulse
 from .resuming import Resuming
 from .stream_host import StreamHost
-from .takeover import HandOver, Takeover, Told
+from .takeover import HandOver, NewEpoch, Takeover, Told, nobody_asked
 
 log = logging.getLogger("onsale.replication")
 
@@ -75,7 +75,7 @@ class ClusterMember:
         self.peers = Peers(ports.scheduler, ports.network, self.links.dialed)
         self._resuming: Resuming | None = None
         self._takeover: Takeover | None = None
-        self.hand_over_under_way: HandOver | None = None
+        self.hand_over_under_way: HandOver | NewEpoch | None = None
         self.known_leader = ""  # where one said that it leads
         self.announced_http = ""  # where one said that it serves
         self.leader_said_ms = state.at_ms
@@ -205,10 +205,13 @@ class ClusterMember:
         self._resuming = None
         self.known_leader = leader
         if overtake:
-            epoch = max(self._seen_epoch, self.promise.epoch) + 1
-            self.take_over(epoch, accept_data_loss=False, handed_over=False, sync_standbys=None, told=_nobody_asked)
+            self.overtake()
         else:
             self._follow()  # until it can be tried again, for one of them may lead by now
+
+    def overtake(self) -> None:
+        epoch = max(self._seen_epoch, self.promise.epoch) + 1
+        self.take_over(epoch, accept_data_loss=False, handed_over=False, sync_standbys=None, told=nobody_asked)
 
     def lead(self, epoch: int, sync_standbys: int | None, *, at_once: bool) -> None:
         """Everything that was needed has been promised."""
@@ -263,14 +266,17 @@ class ClusterMember:
             following.end()
         self.hand_over_under_way = None  # what became of it is told by the one it was handed to
 
+    def step_aside(self, detail: str) -> None:
+        self._leave_role(detail)
+        self.followers.drop_all("it does not lead any more")
+
     def step_down(self, reason: str, leader: str = "") -> None:
         """Stop leading: somebody else was promised a later epoch."""
         if self.leading is None:
             return
         log.warning("%s leads no more: %s", self.name, reason)
         self.known_leader = leader
-        self._leave_role("This node does not lead any more")
-        self.followers.drop_all("this node does not lead any more")
+        self.step_aside("This node does not lead any more")
         if self.copy.at_rest:
             self._follow()
         else:
@@ -285,8 +291,7 @@ class ClusterMember:
 
     def promised(self, epoch: int, node_id: bytes, name: str, address: str) -> str:
         """Promise an epoch to a candidate; why not, or empty."""
-        refusal = self._promises.give(epoch, node_id, name) if self.settings.voting else "it does not vote"
-        if refusal:
+        if refusal := self._promises.give(epoch, node_id, name) if self.settings.voting else "it does not vote":
             return refusal
         reason = f"epoch {epoch} is promised to {name}"
         if self.leading is not None:
@@ -337,8 +342,7 @@ class ClusterMember:
         if self.leading is not None:
             told(True, [f"{self.name} leads already, in epoch {self.leading.epoch}."], self.leading.epoch)  # noqa: FBT003
             return
-        refusal = self._why_not(epoch)
-        if refusal:
+        if refusal := self._why_not(epoch):
             told(False, [refusal], self.promise.epoch)  # noqa: FBT003
             return
         self._promises.keep(Promise(epoch, self.settings.node_id, self.name))
@@ -394,7 +398,3 @@ class ClusterMember:
 
     def _accepted_link(self) -> Link:
         return self.links.accepted(self.exchange.received, self.followers.drained, self.exchange.closed)
-
-
-def _nobody_asked(_done: bool, _sentences: list[str], _epoch: int) -> None:  # noqa: FBT001 - takeover.Told
-    """It is in the log."""

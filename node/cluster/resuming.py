@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...replicas.campaign import Campaign, Lost, Won
 from ...replicas.failover import is_ahead
+from ...replicas.frames import NodeStatus
 from .report import status_of
 
 if TYPE_CHECKING:
@@ -69,5 +70,15 @@ class Resuming:
             log.warning("another node leads by now, at %s: this one follows it", leader)
         elif not outcome.sentences:
             log.warning("this node can't lead yet: no answer from %s", ", ".join(outcome.unreachable))
-        # a later epoch that was promised to somebody who does not lead in it may be overtaken, by the rule for all
-        member.not_resumed(leader, overtake=bool(outcome.sentences) and not leader)
+        # a later epoch that was promised to somebody who does not lead in it may be overtaken, by the rule for all; but
+        # who led as lately, or has more, is not pushed aside unless a person says so
+        own = status_of(member)
+        rivals = [each.name for each in outcome.answered if is_ahead(each, own) or _led(each, own.epoch)]
+        if rivals and not leader:
+            log.error("%s led as lately as this node, or has more: `onsale failover` decides", " and ".join(rivals))
+        member.not_resumed(leader, overtake=bool(outcome.sentences) and not leader and not rivals)
+
+
+def _led(status: NodeStatus, epoch: int) -> bool:
+    """Whether it led in that epoch itself, going by its journal and its promise."""
+    return status.epoch == status.promised_epoch == epoch and status.promised_to == status.name

@@ -213,3 +213,44 @@ class HandOver:
             for sentence in sentences:
                 log.warning("hand-over: %s", sentence)
             told(done, sentences, epoch)
+
+
+class NewEpoch:
+    """A primary that goes on in a later epoch, for a voter can't follow it in this one."""
+
+    def __init__(self, member: "ClusterMember", reason: str) -> None:
+        self._member = member
+        self._reason = reason
+        self._began_at = member.ports.scheduler.time()
+
+    def begin(self) -> None:
+        """Not while it hands over: whoever comes next has a later epoch."""
+        member = self._member
+        if member.leading is None or member.hand_over_under_way is not None:
+            return
+        member.hand_over_under_way = self
+        member.surroundings.pauses()
+        member.leading.pause("This node begins a new epoch; ask again in a moment.")
+        self._wait()
+
+    def _wait(self) -> None:
+        """Nothing may have to be taken back."""
+        member = self._member
+        if member.leading is None or member.hand_over_under_way is not self:
+            return
+        scheduler = member.ports.scheduler
+        if member.leading.loop.idle and member.copy.at_rest:
+            log.warning("%s asks for a later epoch: %s", member.name, self._reason)
+            member.step_aside("This node begins a new epoch")
+            member.overtake()
+        elif member.leading.leader.standbys_in_step < member.leading.standbys_needed or self._is_late():
+            member.step_down(self._reason)  # what it holds can't be made safe in this epoch
+        else:
+            scheduler.call_later(LOOKED_AT_SECONDS, self._wait)
+
+    def _is_late(self) -> bool:
+        return self._member.ports.scheduler.time() - self._began_at > CAUGHT_UP_SECONDS
+
+
+def nobody_asked(_done: bool, _sentences: list[str], _epoch: int) -> None:  # noqa: FBT001 - `Told`
+    """It is in the log."""
