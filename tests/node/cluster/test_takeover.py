@@ -361,3 +361,28 @@ def test_a_way_that_breaks_in_the_middle_leaves_one_leader_that_answers(
     assert len(leaders) == 1
     assert leaders[0].answered("after")
     assert {"before", "after"} <= leaders[0].users
+
+
+def test_a_rival_of_the_same_epoch_that_comes_back_pushes_nobody_aside(group: Group) -> None:
+    """Both led in epoch 2, and only what a answered since lasts: b follows in a later one, which a leads."""
+    a, b = group.leader_with_standbys(1)
+    a.kill()
+    take_over(b, epoch=2)
+    group.until(lambda: b.member.leading is not None)
+    b.kill()
+    a.start()
+    told = take_over(a, epoch=2, accept_data_loss=True, sync_standbys=0)
+    group.until(lambda: bool(told))
+    assert a.answered("ada")
+    b.start()
+
+    def follows() -> bool:
+        if b.again:  # it had the beginning of an epoch that nobody has by now
+            b.live_again()
+        return b.followed == "a" and b.member.copy.state.seq == a.member.copy.state.seq
+
+    group.until(follows, within_ms=20_000)
+    assert a.member.leading is not None
+    assert a.member.leading.epoch > 2
+    assert "ada" in b.users
+    assert a.answered("bob")
