@@ -53,6 +53,8 @@ from .waiting_gateway import WaitingGateway
 
 log = logging.getLogger("onsale")
 
+REST_PER_READ = 8.0  # times as long as a read took
+REST_SECONDS_MAX = 0.5
 TICKET_KEY_FILE = "ticket.key"  # of an earlier version; by now the journal has it
 
 T = TypeVar("T")
@@ -267,10 +269,13 @@ class Node:
 
     def _background(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
         async def run() -> None:
+            began = self._loop.time()
             try:
                 result: T | Exception = await asyncio.to_thread(work)
             except Exception as error:  # noqa: BLE001 - told, not raised
                 result = error
+            # reading takes the interpreter's lock from the loop: who catches up must leave it most of the time
+            await asyncio.sleep(min((self._loop.time() - began) * REST_PER_READ, REST_SECONDS_MAX))
             done(result)
 
         self._background_task = self._loop.create_task(run())

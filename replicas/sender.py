@@ -15,7 +15,7 @@ from .backlog import Backlog
 from .frames import BatchSent, Committed, Frame
 
 UNSENT_BYTES_MAX = 4 * 1024 * 1024
-READ_BYTES = 1024 * 1024
+READ_BYTES = 512 * 1024
 WINDOW_FACTS = 200_000  # sent and not yet on the follower's disk, or there and not yet applied
 WINDOW_BYTES = 32 * 1024 * 1024  # sent and not yet on the follower's disk: its writer takes twice as much
 
