@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import facts as f
-from .changes import booking, cluster, event, payment, refund, user
+from .changes import booking, cluster, event, messages, payment, provider, refund, user
 from .state import State
 
 
@@ -25,6 +25,8 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     f.EventChanged: event.event_changed,
     f.EventCancelled: event.event_cancelled,
     f.SaleClosed: event.sale_closed,
+    f.ChangeTold: messages.change_told,
+    f.EventWebhookDisabled: messages.event_webhook_disabled,
     f.Held: booking.held,
     f.Waited: booking.waited,
     f.Promoted: booking.promoted,
@@ -32,20 +34,36 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     f.Lapsed: booking.lapsed,
     f.BookingCancelled: booking.booking_cancelled,
     f.Retired: booking.retired,
+    f.CheckedIn: booking.checked_in,
     f.PaymentStarted: payment.payment_started,
     f.PaymentPending: payment.payment_pending,
     f.PaymentSucceeded: payment.payment_succeeded,
     f.PaymentFailed: payment.payment_failed,
     f.PaymentAbandoned: payment.payment_abandoned,
+    f.PaymentPrepared: payment.payment_prepared,
+    f.PaymentDeclined: payment.payment_declined,
+    f.PaymentAnswered: payment.payment_answered,
     f.RefundStarted: refund.refund_started,
     f.RefundSucceeded: refund.refund_succeeded,
     f.RefundFailed: refund.refund_failed,
+    f.RefundPending: refund.refund_pending,
+    f.RefundAnswered: refund.refund_answered,
+    f.RefundRetried: refund.refund_retried,
+    f.ProviderEventTaken: provider.provider_event_taken,
+    f.ConcernRaised: provider.concern_raised,
+    f.ConcernClosed: provider.concern_closed,
     f.UserSaved: user.user_saved,
+    f.UserWebhookDisabled: messages.user_webhook_disabled,
     f.Keyed: user.keyed,
     f.EpochBegun: cluster.epoch_begun,
     f.MemberSaved: cluster.member_saved,
     f.MemberRemoved: cluster.member_removed,
     f.SyncStandbysSet: cluster.sync_standbys_set,
     f.TicketKeySaved: cluster.ticket_key_saved,
+    f.MailSet: messages.mail_set,
+    f.Delivered: messages.delivered,
+    f.DeliveryFailed: messages.delivery_failed,
+    f.DeliveryRetried: messages.delivery_retried,
+    f.DeliveryDropped: messages.delivered,
 }
 assert set(_APPLIERS) == set(f.Fact.__args__), "every fact has its meaning here"

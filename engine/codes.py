@@ -12,6 +12,8 @@ class Code(enum.StrEnum):
     NO_SUCH_EVENT = "no_such_event"
     NO_SUCH_BOOKING = "no_such_booking"
     NO_SUCH_USER = "no_such_user"
+    NO_SUCH_TICKET = "no_such_ticket"
+    INVALID_SIGNATURE = "invalid_signature"  # of news that claim to be the payment provider's
     SOLD_OUT = "sold_out"
     NOT_ON_SALE = "not_on_sale"
     EVENT_CANCELLED = "event_cancelled"

@@ -44,6 +44,7 @@ class CreateEvent(msgspec.Struct, gc=False, frozen=True):
     max_per_user: int = 10
     max_holds_per_user: int | None = None
     waitlist: int = 1
+    webhook_url: str | None = None
 
 
 class ChangeEvent(msgspec.Struct, gc=False, frozen=True):
@@ -63,6 +64,7 @@ class ChangeEvent(msgspec.Struct, gc=False, frozen=True):
     max_per_user: int | UnsetType = UNSET
     max_holds_per_user: int | UnsetType | None = UNSET
     waitlist: int | UnsetType = UNSET
+    webhook_url: str | UnsetType | None = UNSET
     types: tuple[TypeChange, ...] = ()
     hold_ms: int = HOLD_MS_DEFAULT  # of those in line who get what is added
 
@@ -103,22 +105,44 @@ class StartPayment(msgspec.Struct, gc=False, frozen=True):
     method: str | None = None
 
 
-class PaymentSucceededOutcome(msgspec.Struct, gc=False, frozen=True):
+class PaymentPreparedOutcome(msgspec.Struct, gc=False, frozen=True, tag="prepared"):
+    """The provider has a name for the attempt; nothing can be charged before that is durable here."""
+
+    provider_reference: str
+    client_secret: str
+
+
+class PaymentSucceededOutcome(msgspec.Struct, gc=False, frozen=True, tag="succeeded"):
     provider_reference: str | None = None
 
 
-class PaymentPendingOutcome(msgspec.Struct, gc=False, frozen=True):
+class PaymentPendingOutcome(msgspec.Struct, gc=False, frozen=True, tag="pending"):
     requires_action: bool
     client_secret: str
     provider_reference: str | None = None
 
 
-class PaymentFailedOutcome(msgspec.Struct, gc=False, frozen=True):
+class PaymentDeclinedOutcome(msgspec.Struct, gc=False, frozen=True, tag="declined"):
+    """One card was declined; the person may try another with the same client secret."""
+
+    failure: str
+    detail: str = ""
+
+
+class PaymentFailedOutcome(msgspec.Struct, gc=False, frozen=True, tag="failed"):
+    """Final: this attempt can't succeed any more."""
+
     failure: str  # the provider's code, such as card_declined
     detail: str = ""
 
 
-PaymentOutcome = PaymentSucceededOutcome | PaymentPendingOutcome | PaymentFailedOutcome
+PaymentOutcome = (
+    PaymentPreparedOutcome
+    | PaymentSucceededOutcome
+    | PaymentPendingOutcome
+    | PaymentDeclinedOutcome
+    | PaymentFailedOutcome
+)
 
 
 class SettlePayment(msgspec.Struct, gc=False, frozen=True):
@@ -127,6 +151,15 @@ class SettlePayment(msgspec.Struct, gc=False, frozen=True):
     payment_id: int
     outcome: PaymentOutcome
     hold_ms: int
+
+
+class StopWaiting(msgspec.Struct, gc=False, frozen=True):
+    """Nobody waits for the provider's first word any more: whoever asked was told that it is under way, and the same
+    idempotency key gives that answer again. One of the two is set.
+    """
+
+    payment_id: int = 0
+    refund_id: int = 0
 
 
 class StartRefund(msgspec.Struct, gc=False, frozen=True):
@@ -142,6 +175,87 @@ class SettleRefund(msgspec.Struct, gc=False, frozen=True):
     refund_id: int
     provider_reference: str | None = None
     failure: str | None = None  # set: the provider refused it
+    pending: bool = False  # the provider has it, and says later what came of it
+
+
+class RetryRefund(msgspec.Struct, gc=False, frozen=True):
+    """Ask again for one that the provider refused."""
+
+    refund_id: int
+
+
+class RaiseConcern(msgspec.Struct, gc=False, frozen=True):
+    """Something about money that a person must decide. `kind`: dispute, refund_failed, unknown_payment,
+    missing_payment, amount_differs, paid_twice, unknown_refund, missing_refund, unexpected_status.
+    Raised again under the same kind and reference it changes nothing.
+    """
+
+    kind: str
+    reference: str  # the provider's name of what it is about
+    detail: str
+    booking_id: int = 0
+    payment_id: int = 0
+    refund_id: int = 0
+    amount_minor: int = 0
+    currency: str = ""
+
+
+class CloseConcern(msgspec.Struct, gc=False, frozen=True):
+    concern_id: str
+
+
+class TakeProviderEvent(msgspec.Struct, gc=False, frozen=True):
+    """News from the payment provider, checked to be its own; `means` what follows from it, if anything."""
+
+    event_id: str
+    means: "SettlePayment | SettleRefund | RaiseConcern | None" = None
+
+
+class CheckIn(msgspec.Struct, gc=False, frozen=True):
+    """A ticket is shown at the door."""
+
+    event_id: int
+    booking_id: int
+    number: int  # of the booking's tickets, from 1
+    place: str = ""
+    by: str = ""
+
+
+# What became of messages.
+
+
+class SettleDelivery(msgspec.Struct, gc=False, frozen=True):
+    """`failure` None: it was sent. Else it was not: `retry_ms` says when to try again, 0 that it is given up."""
+
+    delivery_id: int
+    failure: str | None = None
+    retry_ms: int = 0
+
+
+class DropDelivery(msgspec.Struct, gc=False, frozen=True):
+    """There is nobody to send it to any more."""
+
+    delivery_id: int
+
+
+class RetryDelivery(msgspec.Struct, gc=False, frozen=True):
+    """Send one that was given up, after all."""
+
+    delivery_id: int
+
+
+class DisableWebhook(msgspec.Struct, gc=False, frozen=True):
+    """Whoever is there said that it is gone (410). One of the two is set; `url` is what was called."""
+
+    url: str
+    user_id: str | None = None
+    event_id: int = 0
+
+
+class SetMail(msgspec.Struct, gc=False, frozen=True):
+    """Whether e-mail is sent, as this node is configured."""
+
+    on: bool
 
 
 # What the engine asks of itself when its time has come; `chores.due` lists them.
@@ -175,6 +289,12 @@ class Promote(msgspec.Struct, gc=False, frozen=True):
 
     ticket_type_id: int
     hold_ms: int
+
+
+class TellOfChange(msgspec.Struct, gc=False, frozen=True):
+    """Tell some more of those who have tickets that their event has changed."""
+
+    event_id: int
 
 
 class Refuse(msgspec.Struct, gc=False, frozen=True):
@@ -233,6 +353,18 @@ Command = (
     | GiveUp
     | StartRefund
     | SettleRefund
+    | StopWaiting
+    | RetryRefund
+    | RaiseConcern
+    | CloseConcern
+    | TakeProviderEvent
+    | CheckIn
+    | SettleDelivery
+    | DropDelivery
+    | RetryDelivery
+    | DisableWebhook
+    | SetMail
+    | TellOfChange
     | CreateEvent
     | ChangeEvent
     | CancelEvent

@@ -9,16 +9,15 @@ from typing import Any, NamedTuple
 
 from . import commands as c
 from .codes import TRANSIENT, Code
-from .facts import Fact, Keyed
+from .facts import Fact, Keyed, ProviderEventTaken
 from .limits import KEY_KEPT_MS, KEYS_MAX
 from .records import Payment, Refund
 from .replies import Done, Refusal, Reply
 from .replies import decode as decode_reply
 from .replies import encode as encode_reply
-from .rules import booking, chores, cluster, event, payment, refund, user
+from .rules import booking, chores, cluster, event, messages, payment, provider, refund, ticket, user
 from .rules.shared import overloaded
 from .state import State
-from .status import PAYMENT_ABANDONED, PAYMENT_STARTED, REFUND_PENDING_AT_PROVIDER
 
 
 class Decided(NamedTuple):
@@ -56,6 +55,17 @@ _RULES: dict[type, Callable[[State, int, Any], tuple[list[Fact], Reply]]] = {
     c.RemoveMember: cluster.remove_member,
     c.SetSyncStandbys: cluster.set_sync_standbys,
     c.SaveTicketKey: cluster.save_ticket_key,
+    c.StopWaiting: provider.stop_waiting,
+    c.RetryRefund: refund.retry_refund,
+    c.RaiseConcern: provider.raise_concern,
+    c.CloseConcern: provider.close_concern,
+    c.CheckIn: ticket.check_in,
+    c.SettleDelivery: messages.settle_delivery,
+    c.DropDelivery: messages.drop_delivery,
+    c.RetryDelivery: messages.retry_delivery,
+    c.DisableWebhook: messages.disable_webhook,
+    c.SetMail: messages.set_mail,
+    c.TellOfChange: messages.tell_of_change,
 }
 
 
@@ -67,8 +77,21 @@ def decide(state: State, now_ms: int, command: c.Command, key: c.Idempotency | N
         return _settle(state, now_ms, command, state.payments.rows.get(command.payment_id))
     if isinstance(command, c.SettleRefund):
         return _settle(state, now_ms, command, state.refunds.rows.get(command.refund_id))
+    if isinstance(command, c.TakeProviderEvent):
+        return _take(state, now_ms, command)
     facts, reply = _RULES[type(command)](state, now_ms, command)
     return Decided(facts, reply)
+
+
+def _take(state: State, now_ms: int, command: c.TakeProviderEvent) -> Decided:
+    """What the provider's news means, and that it was taken in: together, so it is taken once."""
+    if command.event_id in state.provider_events.rows:
+        return Decided([], Done(state.seq), replayed=True)
+    meant = Decided([], Done(state.seq + 1)) if command.means is None else decide(state, now_ms, command.means)
+    if isinstance(meant.reply, Refusal) and meant.reply.code in TRANSIENT:
+        return meant
+    meant.facts.append(ProviderEventTaken(command.event_id))
+    return meant
 
 
 def _decide_once(state: State, now_ms: int, command: c.Command, key: c.Idempotency) -> Decided:
@@ -101,13 +124,6 @@ def _settle(state: State, now_ms: int, command: c.Command, asked: Payment | Refu
     if asked is None or asked.key is None or asked.fingerprint is None or isinstance(reply, Done):
         return Decided(facts, reply)
     known = state.keys.rows.get(asked.key)
-    kept = known is not None and known.fingerprint == asked.fingerprint and known.at_ms + KEY_KEPT_MS > now_ms
-    if kept and _awaits_first_word(asked):
+    if known is not None and known.fingerprint == asked.fingerprint and known.at_ms + KEY_KEPT_MS > now_ms:
         facts.append(Keyed(asked.key, asked.fingerprint, encode_reply(reply)))
     return Decided(facts, reply)
-
-
-def _awaits_first_word(asked: Payment | Refund) -> bool:
-    if isinstance(asked, Refund):
-        return asked.status == REFUND_PENDING_AT_PROVIDER
-    return asked.status == PAYMENT_STARTED or (asked.status == PAYMENT_ABANDONED and asked.client_secret is None)

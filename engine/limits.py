@@ -29,6 +29,16 @@ KEYS_MAX = 10_000_000
 PROMOTIONS_PER_STEP_MAX = 1_000  # the rest follow in the next steps; newcomers queue behind them meanwhile
 KEYS_FORGOTTEN_PER_STEP_MAX = 8
 
+DELIVERIES_MAX = 5_000_000  # messages that wait to be sent; what is told beyond stands in the list of notices alone
+DELIVERY_KEPT_MS = 3 * 24 * 3600 * 1000  # what could not be sent for so long is given up
+PROVIDER_EVENT_KEPT_MS = 40 * 24 * 3600 * 1000  # longer than the provider repeats its news
+PROVIDER_EVENTS_FORGOTTEN_PER_STEP_MAX = 8
+CONCERNS_MAX = 100_000  # open ones
+TOLD_PER_STEP_MAX = 256  # of a change of their event; the rest follow in the next steps
+LOOKED_AT_PER_STEP_MAX = 4_000  # bookings, to find those to tell
+TEXT_CHARACTERS_MAX = 300  # of what a provider or a mail server said; kept short, for it stands in the journal
+URL_CHARACTERS_MAX = 2_000
+
 MEMBERS_MAX = 1_000  # nodes of one cluster, read replicas among them
 SYNC_STANDBYS_MAX = 16
 EPOCHS_KEPT = 10_000  # what came before is in the journal alone

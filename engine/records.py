@@ -28,6 +28,10 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     closed: bool = False  # its sale is over: nobody is promoted any more
     created_ms: int = 0
     booked: bool = False  # someone has booked, so its currency is settled
+    webhook_url: str | None = None  # of its organiser
+    webhook_disabled: bool = False  # whoever is there said that it is gone
+    tell_below: int = 0  # bookings with lower ids are told of the latest change
+    told: int = 0  # those up to this id have been
 
 
 class TicketType(msgspec.Struct, array_like=True, gc=False):
@@ -89,6 +93,7 @@ class Payment(msgspec.Struct, array_like=True, gc=False):
     failure: str | None = None
     key: bytes | None = None  # the idempotency key waiting for the outcome, as digest
     fingerprint: bytes | None = None
+    failure_detail: str = ""  # what a person can do about it
 
 
 class Refund(msgspec.Struct, array_like=True, gc=False):
@@ -109,6 +114,7 @@ class Refund(msgspec.Struct, array_like=True, gc=False):
     fingerprint: bytes | None = None
     payment_id: int = 0
     surplus: bool = False  # of a payment that confirmed nothing: the booking's own money is not touched
+    tries: int = 1  # each has an idempotency key of its own at the provider
 
 
 class User(msgspec.Struct, array_like=True, gc=False):
@@ -116,6 +122,7 @@ class User(msgspec.Struct, array_like=True, gc=False):
     name: str | None
     email: str | None
     webhook_url: str | None
+    webhook_disabled: bool = False  # whoever is there said that it is gone
 
 
 class Key(msgspec.Struct, array_like=True, gc=False):
@@ -134,9 +141,66 @@ class Notice(msgspec.Struct, array_like=True, gc=False):
     seq: int
     at_ms: int
     user_id: str
-    kind: str  # held, your_turn, about_to_lapse, lapsed, confirmed, refunded, cancelled
+    kind: str  # see notices.KINDS
     event_id: int
     booking_id: int
+    amount_minor: int = 0  # that it is about, such as what was given back
+    detail: str = ""  # why, in words for a person
+
+
+class Delivery(msgspec.Struct, array_like=True, gc=False):
+    """A notice that is still to be sent by one channel; it holds all that is needed to write it."""
+
+    id: int  # see notices.delivery_id
+    channel: int  # notices.MAIL …
+    notice_id: int
+    kind: str
+    at_ms: int
+    user_id: str
+    event_id: int
+    booking_id: int
+    ticket_type_id: int
+    quantity: int
+    amount_minor: int
+    detail: str
+    attempts: int = 0  # that failed
+    due_ms: int = 0  # not before
+    dead: bool = False  # given up: a person must look
+    failure: str | None = None  # of the last attempt
+
+
+class Entry(msgspec.Struct, array_like=True, gc=False):
+    """A ticket that was shown at the door."""
+
+    id: int  # see state.entry_id
+    booking_id: int
+    number: int  # of the booking's tickets, from 1
+    at_ms: int
+    place: str  # where, as the one at the door said
+    by: str  # whose access token it was; "" where none was needed
+
+
+class ProviderEvent(msgspec.Struct, array_like=True, gc=False):
+    """News from the payment provider that was taken in; the same news again changes nothing."""
+
+    id: str  # the provider's
+    at_ms: int
+
+
+class Concern(msgspec.Struct, array_like=True, gc=False):
+    """Something about money that a person must decide."""
+
+    id: str  # kind:reference
+    kind: str  # see commands.RaiseConcern
+    reference: str  # the provider's name of what it is about
+    booking_id: int  # 0: not known
+    payment_id: int
+    refund_id: int
+    amount_minor: int
+    currency: str
+    detail: str
+    at_ms: int
+    closed_ms: int = 0  # somebody has dealt with it
 
 
 class Member(msgspec.Struct, array_like=True, gc=False):

@@ -125,6 +125,7 @@ class EventReply(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=7):
     closed: bool
     types: tuple[TypeView, ...]
     at_ms: int  # for what depends on the time, such as whether it is on sale
+    webhook_url: str | None = None
 
 
 class UserReply(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=8):
@@ -133,6 +134,19 @@ class UserReply(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=8):
     name: str | None
     email: str | None
     webhook_url: str | None
+
+
+class Admitted(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=11):
+    """Whoever showed this ticket may come in."""
+
+    seq: int
+    event_id: int
+    booking_id: int
+    number: int
+    ticket_type: str
+    user_id: str
+    at_ms: int
+    place: str
 
 
 class Done(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=9):
@@ -150,7 +164,19 @@ class Refusal(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=10):
     extra: dict[str, Any] | None = None
 
 
-Reply = Booked | InLine | Paid | PaymentUnderway | RefundReply | BookingReply | EventReply | UserReply | Done | Refusal
+Reply = (
+    Booked
+    | InLine
+    | Paid
+    | PaymentUnderway
+    | RefundReply
+    | BookingReply
+    | EventReply
+    | UserReply
+    | Admitted
+    | Done
+    | Refusal
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)

@@ -7,10 +7,25 @@ them, for a million bookings must fit. Never looks at a fact, and reads nothing 
 from collections import deque
 from collections.abc import Iterable
 
-from .changes.shared import track_promotable, track_sweep
-from .records import Booking, Epoch, Event, Key, Member, Payment, Refund, Secret, TicketType, User
+from .changes.shared import track_promotable, track_sweep, track_telling
+from .records import (
+    Booking,
+    Concern,
+    Delivery,
+    Entry,
+    Epoch,
+    Event,
+    Key,
+    Member,
+    Payment,
+    ProviderEvent,
+    Refund,
+    Secret,
+    TicketType,
+    User,
+)
 from .state import Sale, State, deadline_of, state_hash
-from .status import COUNTS_AS_SOLD, COUNTS_FOR_USER, EXPIRED, WAITING
+from .status import COUNTS_AS_SOLD, COUNTS_FOR_USER, EXPIRED, REFUND_FAILED, WAITING
 
 
 class InconsistentRowsError(ValueError):
@@ -29,11 +44,15 @@ def restore(
     members: Iterable[Member],
     epochs: Iterable[Epoch],
     secrets: Iterable[Secret],
+    entries: Iterable[Entry],
+    deliveries: Iterable[Delivery],
+    provider_events: Iterable[ProviderEvent],
+    concerns: Iterable[Concern],
     *,
     expected_hash: str | None = None,
 ) -> State:
-    """The state that was stored. Rows come by ascending key, `keys` in the order in which they were first used. They
-    are taken over, not copied. `expected_hash`: the stored state's, None if it is not known.
+    """The state that was stored. Rows come by ascending key, `keys` and `provider_events` in the order in which
+    they came. They are taken over, not copied. `expected_hash`: the stored state's, None if it is not known.
 
     Raises InconsistentRowsError when the rows contradict each other or add up to another hash.
     """
@@ -52,6 +71,15 @@ def restore(
         for key in keys:
             state.keys.restore(key.digest, key)
         _restore_cluster(state, members, epochs, secrets)
+        for entry in entries:
+            state.entries.restore(entry.id, entry)
+        for delivery in deliveries:
+            state.deliveries.restore(delivery.id, delivery)
+        for provider_event in provider_events:
+            state.provider_events.restore(provider_event.id, provider_event)
+        for concern in concerns:
+            state.concerns.restore(concern.id, concern)
+            state.concerns_open += not concern.closed_ms
         # before anything is built on them: bytes that were changed could ask for a line of any length
         if expected_hash is not None and state_hash(state) != expected_hash:
             raise InconsistentRowsError("the rows do not add up to the hash that was stored with them")
@@ -139,7 +167,27 @@ def _derive(state: State) -> None:
         for ticket_type in sale.types.values():
             track_promotable(state, sale, ticket_type)
         track_sweep(state, sale)
+        track_telling(state, sale)
+    _count_owed(state)
+    state.provider_event_order = deque(state.provider_events.rows.values())
     state.key_order = deque(state.keys.rows.values())
+
+
+def _count_owed(state: State) -> None:
+    for refund in state.refunds.rows.values():
+        owed = state.sales[state.bookings.rows[refund.booking_id].event_id].owed
+        if refund.status == REFUND_FAILED:
+            state.refunds_failed[refund.id] = None
+            owed.refunds_failed += 1
+        else:
+            owed.refunds += 1
+    for delivery in state.deliveries.rows.values():
+        owed = state.sales[delivery.event_id].owed
+        if delivery.dead:
+            state.deliveries_dead[delivery.id] = None
+            owed.deliveries_dead += 1
+        else:
+            owed.deliveries += 1
 
 
 def _remember_lapsed(state: State, booking: Booking) -> None:

@@ -8,13 +8,31 @@ from collections import deque
 from hashlib import blake2b
 
 from .deadlines import Deadlines
-from .limits import ENDED_KEPT_MS, WARN_BEFORE_MS_MAX
+from .limits import ENDED_KEPT_MS, QUANTITY_MAX, WARN_BEFORE_MS_MAX
 from .line import Line
-from .records import Booking, Epoch, Event, Key, Member, Notice, Payment, Refund, Secret, TicketType, User
+from .records import (
+    Booking,
+    Concern,
+    Delivery,
+    Entry,
+    Epoch,
+    Event,
+    Key,
+    Member,
+    Notice,
+    Payment,
+    ProviderEvent,
+    Refund,
+    Secret,
+    TicketType,
+    User,
+)
 from .status import BOOKING_NAMES, CANCELLED, EXPIRED, HELD, PAYING, REFUNDED, WAITLIST_STRICT
 from .table import Table
 
 TICKET_KEY = "ticket_key"  # the name of the secret
+TICKETS_PER_BOOKING = 65_536
+assert QUANTITY_MAX < TICKETS_PER_BOOKING
 
 
 class Claims:
@@ -27,10 +45,22 @@ class Claims:
         self.tickets = first.quantity
 
 
+class Owed:
+    """What is still owed to those who booked an event, counted."""
+
+    __slots__ = ("deliveries", "deliveries_dead", "refunds", "refunds_failed")
+
+    def __init__(self) -> None:
+        self.refunds = 0  # asked for, and the provider has not had its last word
+        self.refunds_failed = 0  # the provider refused: a person must look
+        self.deliveries = 0  # messages to be sent
+        self.deliveries_dead = 0  # given up: a person must look
+
+
 class Sale:
     """An event with everything a booking needs to look up."""
 
-    __slots__ = ("claims", "event", "lapsed", "lines", "types", "types_by_name")
+    __slots__ = ("claims", "event", "lapsed", "lines", "owed", "types", "types_by_name")
 
     def __init__(self, event: Event) -> None:
         self.event = event
@@ -40,6 +70,7 @@ class Sale:
         # by user, what counts against the limit; nearly always one booking, so it stands there itself
         self.claims: dict[str, Booking | Claims] = {}
         self.lapsed: dict[str, int] = {}  # by user, the booking that lapsed last and is still in memory
+        self.owed = Owed()
 
     @property
     def closes_ms(self) -> int:
@@ -110,11 +141,17 @@ class State:
         "at_ms",
         "bookings",
         "closings",
+        "concerns",
+        "concerns_open",
         "deadlines",
+        "deliveries",
+        "deliveries_dead",
+        "entries",
         "epochs",
         "events",
         "key_order",
         "keys",
+        "mail",
         "members",
         "next_booking_id",
         "next_event_id",
@@ -125,13 +162,17 @@ class State:
         "notices",
         "payments",
         "promotable",
+        "provider_event_order",
+        "provider_events",
         "refunds",
+        "refunds_failed",
         "sales",
         "secrets",
         "seq",
         "status_counts",
         "sweeping",
         "sync_standbys",
+        "telling",
         "ticket_types",
         "users",
     )
@@ -146,6 +187,7 @@ class State:
         self.next_refund_id = 1
         self.next_notice_id = 1
         self.sync_standbys = 0  # that must have a write on disk before it is answered
+        self.mail = 0  # 1: notices are owed by e-mail
         self.events: Table[int, Event] = Table("events")
         self.ticket_types: Table[int, TicketType] = Table("ticket_types")
         self.users: Table[str, User] = Table("users")
@@ -156,6 +198,10 @@ class State:
         self.members: Table[str, Member] = Table("members")
         self.epochs: Table[int, Epoch] = Table("epochs")  # in their order, the last EPOCHS_KEPT of them
         self.secrets: Table[str, Secret] = Table("secrets")
+        self.entries: Table[int, Entry] = Table("entries")  # by entry_id
+        self.deliveries: Table[int, Delivery] = Table("deliveries")
+        self.provider_events: Table[str, ProviderEvent] = Table("provider_events")
+        self.concerns: Table[str, Concern] = Table("concerns")
         self.notices: list[Notice] = []  # made since the last checkpoint took them
         # derived
         self.sales: dict[int, Sale] = {}
@@ -166,6 +212,11 @@ class State:
         self.promotable: dict[int, None] = {}  # ticket types whose line can be served further
         self.status_counts: dict[int, int] = dict.fromkeys(BOOKING_NAMES, 0)  # of the bookings in memory
         self.sweeping: dict[int, None] = {}  # events with bookings that must be ended
+        self.deliveries_dead: dict[int, None] = {}  # given up: a person must look
+        self.concerns_open = 0
+        self.refunds_failed: dict[int, None] = {}  # refused by the provider: a person must look
+        self.telling: dict[int, None] = {}  # events of whose change not everybody has been told
+        self.provider_event_order: deque[ProviderEvent] = deque()  # the rows, oldest first
 
     @property
     def tables(self) -> dict[str, Table]:  # type: ignore[type-arg]  # of different rows
@@ -180,6 +231,10 @@ class State:
             "members": self.members,
             "epochs": self.epochs,
             "secrets": self.secrets,
+            "entries": self.entries,
+            "deliveries": self.deliveries,
+            "provider_events": self.provider_events,
+            "concerns": self.concerns,
         }
 
     @property
@@ -216,7 +271,13 @@ class State:
             "next_refund_id": self.next_refund_id,
             "next_notice_id": self.next_notice_id,
             "sync_standbys": self.sync_standbys,
+            "mail": self.mail,
         }
+
+
+def entry_id(booking_id: int, number: int) -> int:
+    """Of one of a booking's tickets. There are at most QUANTITY_MAX of them."""
+    return booking_id * TICKETS_PER_BOOKING + number
 
 
 def state_hash(state: State) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..engine.commands import Command, Idempotency
+from ..engine.commands import Command, Idempotency, TakeProviderEvent
 from ..engine.records import Booking, Notice, Refund
 from ..engine.replies import Reply
 from ..engine.search import Hits, SearchRequest
@@ -61,6 +61,56 @@ ROLES = ("primary", "standby", "replica", "candidate")  # a candidate has led, o
 STATES = (
     "serving", "following", "catching_up", "searching", "starting", "stopping", "handing_over", "unreachable", "failed",
 )  # fmt: skip
+
+
+class TicketCode(msgspec.Struct, frozen=True):
+    """What a genuine ticket code says. `event_id` 0: it was printed by a version that left it out."""
+
+    event_id: int
+    booking_id: int
+    number: int
+
+
+class LaneView(msgspec.Struct, rename="camel"):
+    """One kind of thing that is asked of the outside: how it goes."""
+
+    name: str  # payments, looks, refunds, mail, webhooks
+    waiting: int  # to be asked, now or later
+    in_flight: int
+    failing_since_ms: int  # 0: the last one asked answered
+    last_failure: str  # "" when there was none
+    resumes_ms: int  # when it asks again, having been told to wait; 0: it does not wait
+
+
+class Finding(msgspec.Struct, rename="camel"):
+    """A difference between our payments and the provider's. `mended`: the truth was plain, and is here now."""
+
+    kind: str  # as engine.commands.RaiseConcern's, or settled, refund_settled where mended
+    reference: str
+    payment_id: int
+    booking_id: int
+    refund_id: int
+    amount_minor: int
+    currency: str
+    detail: str
+    mended: bool
+
+
+class Reconciliation(msgspec.Struct, rename="camel"):
+    """What a comparison with the provider found."""
+
+    provider: str
+    since_ms: int
+    until_ms: int
+    payments_theirs: int
+    payments_ours: int
+    refunds_theirs: int
+    refunds_ours: int
+    findings: list[Finding]
+
+
+class InvalidSignatureError(Exception):
+    """These news are not the payment provider's, or are too old. The text says why, to a person."""
 
 
 class UnavailableError(Exception):
@@ -152,8 +202,41 @@ class Gateway(Protocol):
         Raises GoneError when the first of them is no longer kept.
         """
 
-    def ticket_codes(self, booking_id: int, quantity: int) -> list[str]:
+    def ticket_codes(self, event_id: int, booking_id: int, quantity: int) -> list[str]:
         """The codes of a booking's tickets: always the same for the same booking."""
+
+    def read_ticket(self, code: str) -> TicketCode | None:
+        """None: the code is none of ours."""
+
+    @property
+    def ticket_public_key(self) -> str:
+        """What ticket codes can be checked with offline: an Ed25519 key, 32 bytes in base64url; "" while none is."""
+
+    async def draw_code(self, code: str, form: str) -> bytes:
+        """The picture of a ticket's code, `form` svg or png."""
+
+    def webhook_secret(self, owner: str) -> str:
+        """What calls to a webhook are signed with (whsec_…); `owner` is user:ID or event:ID. Always the same."""
+
+    def read_provider_event(self, body: bytes, signature: str) -> TakeProviderEvent | None:
+        """The payment provider's news, its signature checked. None: this node is not configured to take any.
+
+        Raises InvalidSignatureError.
+        """
+
+    def subscribe(self, user_id: str, listener: Callable[[Notice | None], None]) -> Callable[[], None]:
+        """Call `listener` with each notice of this user that becomes durable from now on, in order, and with None when
+        no more will come from here. What is returned ends it.
+        """
+
+    async def notices_after(self, user_id: str, after_id: int, limit: int) -> list[Notice]:
+        """A user's notices that are durable, oldest first, with ids above `after_id`."""
+
+    def lanes(self) -> list[LaneView]:
+        """How it goes with what is asked of the outside; empty on a node that does not lead."""
+
+    async def reconcile(self, since_ms: int) -> Reconciliation:
+        """Compare our payments with the provider's, mend what is plain, list the rest. Asked of the node that leads."""
 
     async def forward(self, call: Call) -> Answer | None:
         """The primary's answer to a write; None: this node leads now, decide it here.

@@ -25,6 +25,7 @@ _KEPT: Final = frozenset(
         Code.INVALID_SEATS,
         Code.NO_SUCH_EVENT,
         Code.NO_SUCH_BOOKING,
+        Code.NO_SUCH_TICKET,
     }
 )
 _OF_EVERY_PROBLEM: Final = frozenset({"type", "title", "status", "detail", "code"})

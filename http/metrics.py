@@ -37,6 +37,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 ROUTES_MAX: Final = 100  # further ones are counted as OTHER
 OTHER: Final = "other"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OWED_KINDS: Final = ("payments", "refunds", "messages", "concerns")
 MEMBERS_SHOWN_MAX: Final = 100  # with time series of their own; of further ones the worst is shown as OTHER
 
 REQUEST_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -70,6 +71,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     sync_standbys_met: int = 0  # how many there are in step
     lag_ms: int = 0  # how old what this node shows may be
     members: Sequence[MemberReading] = ()
+    owed: Mapping[str, int] = msgspec.field(default_factory=dict)  # to the outside, by kind: OWED_KINDS
+    given_up: Mapping[str, int] = msgspec.field(default_factory=dict)  # of these, what a person must look at
+    streams: int = 0  # of live updates
 
 
 class Histogram:
@@ -257,12 +261,26 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         ("onsale_sync_standbys", "Standbys that answers to writes wait for.", reading.sync_standbys),
         ("onsale_sync_standbys_met", "Standbys in step, that answers can rest on.", reading.sync_standbys_met),
         ("onsale_lag_seconds", "How old what this node shows may be.", reading.lag_ms / 1000),
+        ("onsale_streams", "Live updates being followed.", reading.streams),
     ):
         yield GaugeMetricFamily(name, text, value)
     bookings = GaugeMetricFamily("onsale_bookings", "Bookings in memory, by status.", labels=("status",))
     for status in dict.fromkeys(BOOKING_NAMES.values()):
         bookings.add_metric((status,), reading.bookings.get(status, 0))
     yield bookings
+    owed = GaugeMetricFamily(
+        "onsale_owed", "What is still to be asked of the payment provider, or told to somebody.", labels=("kind",)
+    )
+    given_up = GaugeMetricFamily(
+        "onsale_given_up", "What a person must look at: see `onsale outbox`.", labels=("kind",)
+    )
+    for kind in OWED_KINDS:
+        if kind in reading.owed:
+            owed.add_metric((kind,), reading.owed[kind])
+        if kind in reading.given_up:
+            given_up.add_metric((kind,), reading.given_up[kind])
+    yield owed
+    yield given_up
     roles = GaugeMetricFamily("onsale_role", "1 for the role this node has.", labels=("role",))
     for role in ROLES:
         roles.add_metric((role,), float(role == reading.role))

@@ -21,6 +21,8 @@ STATUS: dict[Code, tuple[int, str]] = {
     Code.NO_SUCH_EVENT: (404, "No such event"),
     Code.NO_SUCH_BOOKING: (404, "No such booking"),
     Code.NO_SUCH_USER: (404, "No such user"),
+    Code.NO_SUCH_TICKET: (404, "No such ticket"),
+    Code.INVALID_SIGNATURE: (400, "The signature is not valid"),
     Code.NOT_FOUND: (404, "No such path"),
     Code.METHOD_NOT_ALLOWED: (405, "Method not allowed"),
     Code.SOLD_OUT: (409, "Sold out"),

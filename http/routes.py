@@ -17,7 +17,7 @@ from ..engine.codes import Code
 from .api import Api
 from .caching import PRIVATE
 from .call import Answer, Call
-from .calls import bookings, cluster, events, operations, users
+from .calls import bookings, cluster, events, operations, outbox, tickets, users, webhooks
 from .gateway import UnavailableError
 from .kept_refusals import kept_refusal
 from .problems import RefusedError, problem, refused
@@ -63,15 +63,26 @@ ROUTES: Final = (
     Route("PATCH", "/events/{eventId}", events.change_event),
     Route("GET", "/events/{eventId}/availability", _get_availability),
     Route("POST", "/events/{eventId}/cancel", events.cancel_event),
+    Route("GET", "/events/{eventId}/progress", events.get_progress),
     Route("POST", "/booking", _plain(bookings.post_booking)),
     Route("GET", "/booking/{bookingId}", bookings.get_booking),
     Route("DELETE", "/booking/{bookingId}", bookings.give_up),
     Route("POST", "/booking/{bookingId}/refund", bookings.post_refund),
     Route("POST", "/pay", _plain(bookings.post_payment)),
+    Route("POST", "/webhooks/stripe", webhooks.post_stripe),
+    Route("GET", "/tickets/key", tickets.get_key),  # before the next: it is no code
+    Route("GET", "/tickets/{code}", tickets.get_ticket),
+    Route("GET", "/tickets/{code}/qr.svg", tickets.get_svg),
+    Route("GET", "/tickets/{code}/qr.png", tickets.get_png),
+    Route("POST", "/tickets/{code}/check-in", tickets.check_in),
     Route("GET", "/users/{userId}", users.get_user),
     Route("PUT", "/users/{userId}", users.save_user),
     Route("GET", "/users/{userId}/bookings", users.list_bookings),
     Route("GET", "/users/{userId}/notifications", users.list_notifications),
+    Route("GET", "/outbox", outbox.get_outbox),
+    Route("POST", "/outbox/retry", outbox.post_retry),
+    Route("POST", "/outbox/concerns/close", outbox.close_concern),
+    Route("POST", "/reconcile", outbox.post_reconcile),
     Route("GET", "/journal", operations.get_journal),
     Route("GET", "/healthz", operations.get_liveness),
     Route("GET", "/readyz", operations.get_readiness),
@@ -114,7 +125,7 @@ _WITHOUT_COPY: Final = frozenset(  # answered by a node that has no state yet
         "/healthz", "/readyz", "/primary", "/replica", "/cluster", "/metrics", "/openapi.json", "/docs", "/docs/errors",
     }
 )  # fmt: skip
-_OF_THE_NODE: Final = "/cluster/"  # orders to the node that is asked
+_OF_THE_NODE: Final = ("/cluster/", "/reconcile")  # orders to the node that is asked
 _ECHO_CHARACTERS_MAX: Final = 100
 FORWARDED_HEADER: Final = istr("Onsale-Forwarded-By")
 

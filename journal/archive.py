@@ -5,6 +5,7 @@ waits for a read. Shows the database's own position, which is behind memory by u
 """
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -59,9 +60,28 @@ class Archive:
         below = _ID_MAX if before_id is None else before_id
         return await self._read(NOTIFICATIONS, _NOTICES_OF, user_id, below, limit)
 
+    async def notices_after(self, user_id: str, after_id: int, limit: int) -> list[Notice]:
+        """The user's notices above `after_id`, oldest first, at most `limit`."""
+        return await self._read(NOTIFICATIONS, _NOTICES_AFTER, user_id, after_id, limit)
+
     async def refunds_of(self, booking_id: int) -> list[Refund]:
         """The booking's refunds, oldest first."""
         return await self._read(LIVE["refunds"], _REFUNDS_OF, booking_id, booking_id)
+
+    async def payments(self, ids: Iterable[int]) -> list[Payment]:
+        """Those there are; a few hundred at a time."""
+        wanted = json.dumps(list(ids))
+        return await self._read(LIVE["payments"], _PAYMENTS, wanted, wanted)
+
+    async def refunds(self, ids: Iterable[int]) -> list[Refund]:
+        """Those there are; a few hundred at a time."""
+        wanted = json.dumps(list(ids))
+        return await self._read(LIVE["refunds"], _REFUNDS, wanted, wanted)
+
+    async def payments_referred_to(self, references: Iterable[str]) -> list[Payment]:
+        """Those that the provider has under these names. Reads every payment there is: about a second for millions."""
+        wanted = json.dumps(list(references))
+        return await self._read(LIVE["payments"], _PAYMENTS_REFERRED_TO, wanted, wanted)
 
     async def close(self) -> None:
         """Wait for the reads that are under way, and let go of the database."""
@@ -145,9 +165,15 @@ def _either(name: str, condition: str) -> str:
 
 _BOOKING = _either("bookings", "id = ?")
 _PAYMENT = _either("payments", "id = ?")
+_PAYMENTS, _REFUNDS = (_either(each, "id IN (SELECT value FROM json_each(?))") for each in ("payments", "refunds"))
+_PAYMENTS_REFERRED_TO = _either("payments", "provider_reference IN (SELECT value FROM json_each(?))")
 _BOOKINGS_OF = _either("bookings", "user_id = ? AND id < ?") + " ORDER BY id DESC LIMIT ?"
 _REFUNDS_OF = _either("refunds", "booking_id = ?") + " ORDER BY id"
 _NOTICES_OF = (
     f"SELECT {NOTIFICATIONS.names} FROM {NOTIFICATIONS.name} "  # noqa: S608 - no input
     "WHERE user_id = ? AND id < ? ORDER BY id DESC LIMIT ?"
+)
+_NOTICES_AFTER = (
+    f"SELECT {NOTIFICATIONS.names} FROM {NOTIFICATIONS.name} "  # noqa: S608 - no input
+    "WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?"
 )

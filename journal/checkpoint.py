@@ -15,7 +15,23 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from ..engine.records import Booking, Epoch, Event, Key, Member, Notice, Payment, Refund, Secret, TicketType, User
+from ..engine.records import (
+    Booking,
+    Concern,
+    Delivery,
+    Entry,
+    Epoch,
+    Event,
+    Key,
+    Member,
+    Notice,
+    Payment,
+    ProviderEvent,
+    Refund,
+    Secret,
+    TicketType,
+    User,
+)
 from ..engine.table import Changes
 from .checkpoint_database import (
     WAL_PAGES,
@@ -214,6 +230,10 @@ class Restore(Protocol[S_co]):
         members: Iterable[Member],
         epochs: Iterable[Epoch],
         secrets: Iterable[Secret],
+        entries: Iterable[Entry],
+        deliveries: Iterable[Delivery],
+        provider_events: Iterable[ProviderEvent],
+        concerns: Iterable[Concern],
         *,
         expected_hash: str | None,
     ) -> S_co: ...

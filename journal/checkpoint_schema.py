@@ -16,10 +16,28 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from ..engine.records import Booking, Epoch, Event, Key, Member, Notice, Payment, Refund, Secret, TicketType, User
+from ..engine.records import (
+    Booking,
+    Concern,
+    Delivery,
+    Entry,
+    Epoch,
+    Event,
+    Key,
+    Member,
+    Notice,
+    Payment,
+    ProviderEvent,
+    Refund,
+    Secret,
+    TicketType,
+    User,
+)
 
-SCHEMA_VERSION = 2  # stored as PRAGMA user_version; 2: members, epochs, secrets, sync_standbys
-NEW_COUNTERS = {"sync_standbys": 0}  # what an older version did not count, as it would have been
+# Stored as PRAGMA user_version. 2: members, epochs, secrets, sync_standbys. 3: entries, deliveries, provider_events,
+# concerns, mail, webhooks, what has been told of changes, and why payments failed
+SCHEMA_VERSION = 3
+NEW_COUNTERS = {"sync_standbys": 0, "mail": 0}  # what an older version did not count, as it would have been
 PARAMETERS_MAX = 900  # per statement; SQLite before 3.32 takes 999
 
 _SQL_TYPES: dict[type, str] = {
@@ -141,6 +159,10 @@ LIVE = {
     "members": TableLayout("members", Member),
     "epochs": TableLayout("epochs", Epoch),
     "secrets": TableLayout("secrets", Secret),
+    "entries": TableLayout("entries", Entry),
+    "deliveries": TableLayout("deliveries", Delivery),
+    "provider_events": TableLayout("provider_events", ProviderEvent, ordered=True),  # forgotten as keys are
+    "concerns": TableLayout("concerns", Concern),
 }
 # what has left memory
 PAST = {

@@ -7,12 +7,12 @@ waits for many changes or some time: a booking that is held, paid and confirmed 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
 
-from ..engine.records import Booking, Notice, Refund
+from ..engine.records import Booking, Notice, Payment, Refund
 from ..engine.state import State, hash_of
 from ..engine.table import Changes
 from ..journal.checkpoint import Position
@@ -191,6 +191,21 @@ class Checkpointing:
             tables.append(self._taken.tables["bookings"])
         found = self._state.bookings.rows.get(booking_id)
         return found or next((table.archived[booking_id] for table in tables if booking_id in table.archived), None)
+
+    def payments(self, ids: Iterable[int]) -> dict[int, Payment]:
+        """Those of them that are in memory, or have left it so lately that the database may not have them."""
+        return self._recent_rows("payments", ids)
+
+    def refunds(self, ids: Iterable[int]) -> dict[int, Refund]:
+        """The same of refunds."""
+        return self._recent_rows("refunds", ids)
+
+    def _recent_rows(self, table: str, ids: Iterable[int]) -> dict[int, Any]:
+        own = self._state.tables[table]
+        places = [own.rows, own.archived]
+        if self._taken is not None:
+            places.append(self._taken.tables[table].archived)
+        return {number: place[number] for number in ids for place in places if number in place}
 
     def notices_of(self, user_id: str) -> list[Notice]:
         """Oldest first."""

@@ -14,7 +14,10 @@ from .commands.cluster import failover, members, status, switchover, sync_standb
 from .commands.events import events
 from .commands.flags import SETTINGS, InOrder, examples, existing_data_flag, flag, format_flag
 from .commands.nodes import local, replica, serve, standby
+from .commands.outbox import outbox
 from .commands.output import Bars, CommandFailed, failures_told, note, print_json
+from .commands.reconcile import reconcile
+from .commands.tickets import tickets
 from .exit_codes import ExitCode
 
 EXIT_CODES = """\b
@@ -118,7 +121,9 @@ def inspect(*, data: Path, seq: int | None, booking: int | None, limit: int, fil
 for _command in (status, switchover, failover, sync_standbys, members):
     main.add_command(_command)
 
-main.add_command(events)
+for _command in (events, tickets, outbox, reconcile):
+    main.add_command(_command)
+
 main.add_command(backup)
 main.add_command(restore)
 

@@ -1,6 +1,7 @@
 """Whether this node's state adds up to what the leader's did at the same position.
 
 Owns the hashes of one position, and the comparison. Both sides take a checkpoint there, which makes the hash anyway.
+A hash goes between nodes with the version of the rows it is over: other versions have other rows, and say nothing.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ class HashComparison:
             return
         if self._own == self._theirs:
             self.compared_seq = seq
-        else:
+        elif self._own[1].partition(":")[0] == self._theirs[1].partition(":")[0]:
             self._differs(
                 f"the state that follows from the journal up to seq {seq} adds up to {self._own[1]} here, and to "
                 f"{self._theirs[1]} at the primary"

@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..effects.payments import PaymentEffects
+from ..effects.outside import Outside
 from ..effects.provider import PaymentProvider
 from ..engine import facts as f
+from ..engine.commands import SetMail
 from ..engine.state import Sale, State
 from ..http.metrics import Metrics
 from ..journal.archive import Archive
 from ..journal.batch import Batch, Position
 from ..journal.checkpoint import CheckpointWriter
+from ..journal.checkpoint_schema import SCHEMA_VERSION
 from ..journal.divergence import CutPart
 from ..journal.errors import CorruptJournal, JournalError, JournalFailed
 from ..journal.recovery import Recovered
@@ -31,8 +33,11 @@ from .cluster.followers import NOT_LEADING
 from .cluster.member import ClusterMember
 from .cluster.ports import MemberPorts, MemberSettings
 from .divergence_report import report_cut, set_aside_checkpoint
+from .effects import Effects
+from .feed import Feed
 from .gateway import NodeGateway
 from .hash_comparison import HashComparison
+from .history import History
 from .journal_view import JournalView
 from .loop import CommandLoop
 from .newcomer import send_snapshot
@@ -73,6 +78,8 @@ class Instance:
         ports: Callable[["Instance"], MemberPorts],
         *,
         provider: PaymentProvider,
+        outside: Outside,
+        mail_domain: str,
         metrics: Metrics,
         failed: Callable[[Exception], None],
         again: Callable[[str], None],
@@ -80,7 +87,9 @@ class Instance:
         make_gateway: Callable[["Instance"], NodeGateway],
         leads: Callable[[], None],
     ) -> None:
-        """`failed` ends the process. `again`: another life of the same folder; `anew`: of a copy fetched anew."""
+        """`mail_domain` "": no mail is sent. `failed` ends the process. `again`: another life of the same folder;
+        `anew`: of a copy fetched anew.
+        """
         self.started = started
         self.state = started.state
         self.settings = settings
@@ -95,7 +104,9 @@ class Instance:
         self._anew = anew
         self._event_loop = asyncio.get_running_loop()
         self._provider = provider
-        self._payments: PaymentEffects | None = None
+        self._outside = outside
+        self._mail_domain = mail_domain
+        self.effects: Effects | None = None  # while this node leads
         self._loop: CommandLoop | None = None
         folder = started.disk.root.parent
         self._checkpoint_path = folder / CHECKPOINT_FILE
@@ -104,7 +115,21 @@ class Instance:
             on_done=lambda position: self.call(self._checkpointed, position.seq),
             on_failure=lambda error: self.call(self.failed, error),
         )
-        self.checkpointing = Checkpointing(
+        self.checkpointing = self._make_checkpointing()
+        self.search = SearchIndex(rebuild=lambda: documents(self.state))
+        self.archive = Archive(self._checkpoint_path)
+        self.history = History(self.checkpointing, self.archive)
+        self.feed = Feed(started.state)
+        self.gateway = make_gateway(self)
+        self.member = ClusterMember(started.state, started.recovered, started.unapplied, settings, ports(self), self)
+        self._hashes = HashComparison(self.damaged)
+        self._sending: set[asyncio.Task[None]] = set()  # snapshots to newcomers
+        self.checkpointing.on_taken = self._checkpoint_taken
+        self.checkpointing.on_hashed = self._hashed
+
+    def _make_checkpointing(self) -> Checkpointing:
+        started = self.started
+        return Checkpointing(
             started.state,
             self._checkpoint_writer,
             epoch=lambda: started.state.epoch or started.recovered.last_epoch,  # older journals don't tell it
@@ -112,14 +137,6 @@ class Instance:
             seq=started.checkpoint_seq,
             call_later=self._event_loop.call_later,
         )
-        self.search = SearchIndex(rebuild=lambda: documents(self.state))
-        self.archive = Archive(self._checkpoint_path)
-        self.gateway = make_gateway(self)
-        self.member = ClusterMember(started.state, started.recovered, started.unapplied, settings, ports(self), self)
-        self._hashes = HashComparison(self.damaged)
-        self._sending: set[asyncio.Task[None]] = set()  # snapshots to newcomers
-        self.checkpointing.on_taken = self.member.followers.checkpoint_taken
-        self.checkpointing.on_hashed = self._hashed
 
     def make_writer(
         self,
@@ -160,7 +177,7 @@ class Instance:
     async def stop(self) -> None:
         """Leave everything tidy: what follows starts fast."""
         self.gateway.ready = False
-        await self._stop_payments()
+        await self._stop_effects()
         if self._loop is not None:
             loop = self._loop
             loop.stop()
@@ -175,12 +192,13 @@ class Instance:
     async def abandon(self) -> None:
         """Let go of everything, to begin another life: nothing is written that is not under way."""
         self.gateway.ready = False
-        await self._stop_payments()
+        await self._stop_effects()
         await self._close()
         await asyncio.to_thread(self.member.copy.writer.close)
 
     async def _close(self) -> None:
         self.closed = True
+        self.feed.close()
         self.member.end()
         for task in self._sending:
             task.cancel()
@@ -188,10 +206,10 @@ class Instance:
         await self.archive.close()
         await self.search.close()
 
-    async def _stop_payments(self) -> None:
-        payments, self._payments = self._payments, None
-        if payments is not None:
-            await payments.close()
+    async def _stop_effects(self) -> None:
+        effects, self.effects = self.effects, None
+        if effects is not None:
+            await effects.close()
 
     # --- the member's surroundings
 
@@ -201,20 +219,30 @@ class Instance:
             self.checkpointing.patience = 1.0
             loop.on_handed_over = self.checkpointing.handed_over
             loop.on_fault = self.failed_with
-            if self._payments is not None:  # of an epoch before
-                self._closing = asyncio.ensure_future(self._payments.close())
-            payments = self._payments = PaymentEffects(
-                self._provider,
-                self.state,
-                self.gateway.settle,
-                hold_ms=self.settings.hold_ms,
-                journal_id=self.started.recovered.journal_id.hex(),
-            )
-            loop.listen(payments.kinds, payments.on_fact)
+            if self.effects is not None:  # of an epoch before
+                self._closing = asyncio.ensure_future(self.effects.close())
+            effects = self.effects = self._make_effects()
+            effects.listen(loop)
             loop.listen(EVENT_FACTS, self._event_changed)
-            loop.when_durable(lambda seq: payments.resume() if seq is not None else None)
-            loop.when_durable(lambda seq: self._leads() if seq is not None else None)
+            loop.record(SetMail(on=bool(self._mail_domain)))
+            loop.once_durable(effects.resume)
+            loop.once_durable(self._leads)
         self.gateway.lead(loop)
+
+    def _make_effects(self) -> Effects:
+        return Effects(
+            self.state,
+            self.gateway.answers.settle,
+            provider=self._provider,
+            outside=self._outside,
+            history=self.history,
+            tickets=self.tickets,
+            hold_ms=self.settings.hold_ms,
+            journal_id=self.started.recovered.journal_id.hex(),
+            mail_domain=self._mail_domain,
+            now_ms=self.gateway.now_ms,
+            call_later=self._event_loop.call_later,
+        )
 
     def pauses(self) -> None:
         self.gateway.pause()
@@ -222,10 +250,10 @@ class Instance:
     def follows(self) -> None:
         self._loop = None
         self.checkpointing.patience = FOLLOWER_PATIENCE
-        self.gateway.pause()
-        payments, self._payments = self._payments, None
-        if payments is not None:
-            self._closing = asyncio.ensure_future(payments.close())
+        self.gateway.follow()
+        effects, self.effects = self.effects, None
+        if effects is not None:
+            self._closing = asyncio.ensure_future(effects.close())
 
     def committed(self, position: Position) -> None:
         self.checkpointing.became_durable(position.seq, position.hash)
@@ -234,6 +262,9 @@ class Instance:
     def _reached(self, seq: int) -> None:
         self.search.update(seq, ())
         self.positions.reached(seq)
+        self.feed.reached(seq)
+        if self.effects is not None:
+            self.effects.reached(seq)
 
     def applied(self, batch: Batch, facts: list[f.Fact]) -> None:
         changed = {fact.event_id: None for fact in facts if isinstance(fact, EVENT_FACTS)}
@@ -243,6 +274,7 @@ class Instance:
             self.checkpointing.handed_over()
         self.checkpointing.became_durable(seq, batch.hash)
         self.positions.reached(seq)
+        self.feed.reached(seq)
         self.metrics.applied(batch.count, max(time.time() - batch.at_ms / 1000, 0.0))
 
     def checkpoint_taken(self, seq: int) -> None:
@@ -254,6 +286,7 @@ class Instance:
         self._hashes.theirs(seq, state_hash)
 
     def _hashed(self, seq: int, state_hash: str) -> None:
+        state_hash = f"{SCHEMA_VERSION}:{state_hash}"
         self._hashes.own(seq, state_hash)
         if self.member.leading is not None:
             self.member.followers.state_hashed(seq, state_hash)
@@ -309,6 +342,10 @@ class Instance:
             self.failed_with(error)
 
     # --- what parts tell
+
+    def _checkpoint_taken(self, seq: int) -> None:
+        self.feed.taken()
+        self.member.followers.checkpoint_taken(seq)
 
     def _checkpointed(self, seq: int) -> None:
         self.metrics.checkpointed(self.checkpointing.done(seq))

@@ -1,7 +1,7 @@
 """The committed facts as JSON, for operators and for programs that follow the journal.
 
 Owns how a fact looks from outside: its type in snake_case, its fields in camelCase, times as RFC 3339, bytes as hex.
-That a secret was saved is shown, the secret never.
+That a secret was saved is shown, the secret never; nor the client secrets of payments.
 Reads the segments on a thread, never past what is durable.
 """
 
@@ -57,8 +57,14 @@ def view(seq: int, at_ms: int, epoch: int, fact: f.Fact) -> dict[str, Any]:
     fields: dict[str, Any] = {} if isinstance(fact, f.TicketKeySaved) else _plain(fact)  # that key is a secret
     if isinstance(fact, f.Keyed):
         reply = decode_reply(fact.reply)
-        fields["reply"] = {"type": type_name(type(reply))} | _plain(reply)
+        fields["reply"] = {"type": type_name(type(reply))} | _without_secrets(_plain(reply))
+    fields = _without_secrets(fields)
     return shown | fields
+
+
+def _without_secrets(fields: dict[str, Any]) -> dict[str, Any]:
+    """Whoever has a client secret can act on the payment."""
+    return {name: value for name, value in fields.items() if name != "clientSecret"}
 
 
 class JournalView:

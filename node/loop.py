@@ -61,7 +61,7 @@ class Scheduler(Protocol):
 class _Batch:
     """Facts of one moment, and who waits for them."""
 
-    __slots__ = ("at_ms", "facts", "first_seq", "handed_over", "parts", "readers", "replies", "size_bytes")
+    __slots__ = ("at_ms", "facts", "first_seq", "handed_over", "own", "parts", "readers", "replies", "size_bytes")
 
     def __init__(self, first_seq: int, at_ms: int) -> None:
         self.first_seq = first_seq
@@ -72,6 +72,7 @@ class _Batch:
         self.handed_over = 0.0
         self.replies: list[tuple[Done, Reply, bool]] = []
         self.readers: list[tuple[DurableDone, int]] = []  # with the position of what they show
+        self.own: list[Callable[[], None]] = []  # parts of this node
 
     @property
     def last_seq(self) -> int:
@@ -207,6 +208,16 @@ class CommandLoop:
         else:
             batch.readers.append((done, self.state.seq))
 
+    def once_durable(self, seen: Callable[[], None]) -> None:
+        """`seen()` comes when all that was decided so far is durable, however long that takes: unlike those who asked
+        for something, the node's own parts are never told to give up.
+        """
+        batch = self._staged or self._syncing
+        if batch is None:
+            seen()
+        else:
+            batch.own.append(seen)
+
     def _stage(self, at_ms: int, facts: list[f.Fact]) -> None:
         """Apply the facts of one command and put them into the batch that is gathered."""
         state = self.state
@@ -256,7 +267,7 @@ class CommandLoop:
         self._untold.append(self._tell(batch))
         if len(self._untold) == 1:
             self._tell_some()
-        if self._more_due or self.state.promotable or self.state.sweeping:
+        if self._more_due or self.state.promotable or self.state.sweeping or self.state.telling:
             self._scheduler.call_soon(self._do_chores)
 
     def _tell_some(self) -> None:
@@ -281,6 +292,9 @@ class CommandLoop:
             yield
         for reader, seq in batch.readers:
             _show(reader, seq)
+            yield
+        for seen in batch.own:
+            _tell_own(seen)
             yield
 
     # --- what becomes due by itself
@@ -316,3 +330,10 @@ def _show(reader: DurableDone, seq: int | None) -> None:
         reader(seq)
     except Exception:
         log.exception("a read could not be answered")
+
+
+def _tell_own(seen: Callable[[], None]) -> None:
+    try:
+        seen()
+    except Exception:
+        log.exception("a part of this node failed")

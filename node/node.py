@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
+from ..effects.outside import Outside
+from ..effects.outside_provider import OutsideProvider
+from ..effects.provider import PaymentProvider
 from ..effects.sandbox import SandboxProvider
 from ..engine.commands import Command, CreateEvent
 from ..engine.limits import TICKET_KEY_BYTES
 from ..engine.replies import Refusal, Reply
-from ..engine.status import BOOKING_NAMES, HELD, PAYING, WAITING
 from ..http.access.auth import Authenticator
 from ..http.api import Api
 from ..http.application import make_application
@@ -28,7 +30,8 @@ from ..http.connection.server import make_runner
 from ..http.documents.docs import docs_page
 from ..http.documents.openapi import openapi_document
 from ..http.hot import make_hot
-from ..http.metrics import MemberReading, Metrics, Reading
+from ..http.metrics import Metrics
+from ..http.stream import stream_routes
 from ..journal.errors import NoJournal
 from ..journal.incoming import install_incoming
 from ..replicas import frames
@@ -47,6 +50,9 @@ from .identity import Identity, advertised, write_identity
 from .instance import Instance
 from .newcomer import Newcomer, set_aside
 from .options import NodeOptions
+from .outside_settings import Surroundings
+from .provider_news import ProviderNews
+from .reading import reading
 from .recovery import CHECKPOINT_FILE, JOURNAL_FOLDER, Progress, Started, begin, start
 from .tickets import old_key
 from .waiting_gateway import WaitingGateway
@@ -67,6 +73,7 @@ class Node:
         identity: Identity,
         secret: bytes,
         authenticator: Authenticator,
+        surroundings: Surroundings,
         failed: Callable[[Exception], None],
     ) -> None:
         """`failed(error)` is called on the event loop when nothing more may be answered."""
@@ -75,11 +82,15 @@ class Node:
         self.address = ""  # of HTTP, once it listens
         self.replication_address = ""
         self.instance: Instance | None = None
-        self.metrics = Metrics(self._reading)
+        self.metrics = Metrics(lambda: reading(self.gateway, self.instance))
         self._secret = secret
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._provider = SandboxProvider()
+        self._surroundings = surroundings
+        self._outside = Outside(surroundings.settings)
+        self._provider: PaymentProvider = (
+            OutsideProvider(self._outside) if surroundings.settings.stripe_key else SandboxProvider()
+        )
         self._runner: Any = None
         self._listener: Listener | None = None
         tls = options.tls
@@ -149,7 +160,9 @@ class Node:
         if options.replication is not None:
             self._listener = await listen(*options.replication, self._accept, self._refusals, self._tls_server)
             self.replication_address = advertised(self._listener.address, options.sources)
-        self._runner = make_runner(make_application(self._api), make_hot(self._api), finish=self._api.finish)
+        self._runner = make_runner(
+            make_application(self._api, stream_routes(self._api)), make_hot(self._api), finish=self._api.finish
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, options.host, options.port, backlog=4096)
         await site.start()
@@ -180,6 +193,8 @@ class Node:
             settings,
             self._ports,
             provider=self._provider,
+            outside=self._outside,
+            mail_domain=self._surroundings.mail_domain,
             metrics=self.metrics,
             failed=self._failed,
             again=partial(self._renew, anew=False),
@@ -296,8 +311,8 @@ class Node:
         return NodeGateway(
             instance.state,
             search=instance.search,
-            archive=instance.archive,
-            checkpointing=instance.checkpointing,
+            history=instance.history,
+            feed=instance.feed,
             journal=instance.journal,
             tickets=instance.tickets,
             call_later=self._loop.call_later,
@@ -305,6 +320,13 @@ class Node:
             provider_name=self._provider.name,
             hold_ms=self.options.hold_ms,
             forwarder=self._forwarder,
+            outside=self._outside,
+            news=ProviderNews(
+                self._surroundings.webhook_secret,
+                journal_id=instance.started.recovered.journal_id.hex(),
+                hold_ms=self.options.hold_ms,
+            ),
+            effects=lambda: instance.effects,
             member=lambda: instance.member,
         )
 
@@ -339,10 +361,13 @@ class Node:
         self.gateway.ready = False
         if self._listener is not None:
             self._listener.close()
+        if self.instance is not None:
+            self.instance.feed.close()  # streams would go on for ever
         if self._runner is not None:
             await self._runner.cleanup()
         if self.instance is not None:
             await self.instance.stop()
+        await self._outside.close()
         await self._forwarder.close()
         self._network.close()
 
@@ -357,29 +382,6 @@ class Node:
         answered: asyncio.Future[Reply] = self._loop.create_future()
         self.gateway.submit_hot(command, None, lambda reply, _replayed: answered.set_result(reply))
         return await answered
-
-    def _reading(self) -> Reading:
-        instance = self.instance
-        state, durable_seq = self.gateway.state, self.gateway.durable_seq
-        leading = instance.member.leading if instance is not None else None
-        return Reading(
-            role=self.gateway.role,
-            epoch=0 if instance is None else instance.member.copy.available.epoch,
-            seq=state.seq,
-            durable_seq=durable_seq,
-            checkpoint_seq=0 if instance is None else instance.checkpointing.seq,
-            bookings={BOOKING_NAMES[status]: count for status, count in state.status_counts.items()},
-            waiting=state.status_counts.get(WAITING, 0),
-            held=state.status_counts.get(HELD, 0) + state.status_counts.get(PAYING, 0),
-            events=len(state.events),
-            sync_standbys=state.sync_standbys,
-            sync_standbys_met=leading.leader.standbys_in_step if leading is not None else 0,
-            lag_ms=self.gateway.lag_ms,
-            members=[
-                MemberReading(report.name, report.role, report.lag_ms, max(durable_seq - report.applied_seq, 0))
-                for report in (instance.member.reports.known() if instance is not None else ())
-            ],
-        )
 
 
 class _Closing:

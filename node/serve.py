@@ -27,6 +27,7 @@ from .identity import SECRET_FILE, Identity, cluster_secret, identify
 from .logs import set_up
 from .node import Node
 from .options import NodeOptions, parse_address
+from .outside_settings import Surroundings, read_surroundings
 from .progress import StartProgress
 
 log = logging.getLogger("onsale")
@@ -47,12 +48,13 @@ def run(options: NodeOptions) -> int:
     _allow_many_connections()
     try:
         authenticator = make_authenticator(options.data)
+        surroundings = read_surroundings()
         secret = cluster_secret(options.data)
         _refuse_an_open_address(options, authenticator)
         _refuse_replication_without_a_secret(options, secret)
         with lock_folder(options.data) as lock:
             identity = identify(options.data, options.name, alone=options.kind == "serve", anew=options.rebuild)
-            return uvloop.run(_serve(options, identity, secret, authenticator, lock))
+            return uvloop.run(_serve(options, identity, secret, authenticator, surroundings, lock))
     except EXPECTED as error:
         return end(error)
 
@@ -96,11 +98,16 @@ def _allow_many_connections() -> None:
 
 
 async def _serve(
-    options: NodeOptions, identity: Identity, secret: bytes, authenticator: Authenticator, lock: FolderLock
+    options: NodeOptions,
+    identity: Identity,
+    secret: bytes,
+    authenticator: Authenticator,
+    surroundings: Surroundings,
+    lock: FolderLock,
 ) -> int:
     began = time.monotonic()
     stopped = _stop_on_signals()
-    node = Node(options, identity, secret, authenticator, failed=die)
+    node = Node(options, identity, secret, authenticator, surroundings, failed=die)
     await authenticator.start()
     try:
         with StartProgress() as progress:
@@ -125,7 +132,7 @@ async def _serve(
         options.data,
     )
     with contextlib.suppress(OSError):  # whoever started it may not be listening any more
-        _say_how_to_begin(options, node, authenticator)
+        _say_how_to_begin(options, node, authenticator, surroundings)
     watching = asyncio.create_task(_watch(lock))
     await stopped.wait()
     watching.cancel()
@@ -160,7 +167,9 @@ def _warn_of_a_late_clock(journal_ms: int) -> None:
         )
 
 
-def _say_how_to_begin(options: NodeOptions, node: Node, authenticator: Authenticator) -> None:
+def _say_how_to_begin(
+    options: NodeOptions, node: Node, authenticator: Authenticator, surroundings: Surroundings
+) -> None:
     what = {"serve": "serving", "standby": "standing by", "replica": "a replica"}[options.kind]
     lines = [f"onsale: {what} on {node.address}  (API: {node.address}/docs, Ctrl-C stops)"]
     if node.replication_address:
@@ -169,6 +178,14 @@ def _say_how_to_begin(options: NodeOptions, node: Node, authenticator: Authentic
         lines.append("onsale: no authentication is configured: everyone on this machine may do everything")
     if options.kind == "serve" and node.gateway.payment_provider == "test":
         lines.append("onsale: payments go to the built-in test provider: no money moves")
+    if surroundings.settings.stripe_key:
+        base = surroundings.settings.stripe_base or "Stripe"
+        lines.append(f"onsale: payments go to {base}")
+        if not surroundings.webhook_secret:
+            lines.append(
+                "onsale: STRIPE_WEBHOOK_SECRET is not set: what Stripe tells by itself is not taken, and payments that "
+                "take a step are only noticed when they are looked at"
+            )
     if options.demo:
         lines.append(f"onsale: try  curl '{node.address}/events?search=jazz&limit=3'")
     print("\n".join(lines), flush=True)

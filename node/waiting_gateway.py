@@ -7,13 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engine.codes import Code
-from ..engine.commands import Command, Idempotency
+from ..engine.commands import Command, Idempotency, TakeProviderEvent
 from ..engine.records import Booking, Notice, Refund
 from ..engine.replies import Refusal, Reply
 from ..engine.search import Hits, SearchRequest
 from ..engine.state import State
 from ..http.call import Answer, Call
-from ..http.gateway import ClusterChange, ClusterView, Member, UnavailableError
+from ..http.gateway import (
+    ClusterChange,
+    ClusterView,
+    LaneView,
+    Member,
+    Reconciliation,
+    TicketCode,
+    UnavailableError,
+)
 from .forwarding import Forwarder
 
 NO_COPY = "This node has no copy of the bookings yet; ask another one, or again in a moment."
@@ -85,8 +93,36 @@ class WaitingGateway:
     async def facts(self, _after_seq: int, _limit: int) -> list[dict[str, Any]]:
         raise UnavailableError(NO_COPY)
 
-    def ticket_codes(self, _booking_id: int, _quantity: int) -> list[str]:
+    def ticket_codes(self, _event_id: int, _booking_id: int, _quantity: int) -> list[str]:
         return []
+
+    def read_ticket(self, _code: str) -> TicketCode | None:
+        raise UnavailableError(NO_COPY)
+
+    @property
+    def ticket_public_key(self) -> str:
+        return ""
+
+    async def draw_code(self, _code: str, _form: str) -> bytes:
+        raise UnavailableError(NO_COPY)
+
+    def webhook_secret(self, _owner: str) -> str:
+        return ""
+
+    def read_provider_event(self, _body: bytes, _signature: str) -> TakeProviderEvent | None:
+        raise UnavailableError(NO_COPY)
+
+    def subscribe(self, _user_id: str, _listener: Callable[[Notice | None], None]) -> Callable[[], None]:
+        raise UnavailableError(NO_COPY)
+
+    async def notices_after(self, _user_id: str, _after_id: int, _limit: int) -> list[Notice]:
+        raise UnavailableError(NO_COPY)
+
+    def lanes(self) -> list[LaneView]:
+        return []
+
+    async def reconcile(self, _since_ms: int) -> Reconciliation:
+        raise UnavailableError(NO_COPY)
 
     async def forward(self, call: Call) -> Answer | None:
         return await self._forwarder.forward(call, lambda: False)

@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from .. import facts as f
-from ..audit import bookings, cluster, money
+from ..audit import bookings, cluster, money, outside
 from ..state import State
 from .books import STATUS_NAMES, Books, Fault
 from .line import check_passed_on
@@ -126,7 +126,7 @@ class Auditor:
             if booking is not None and booking.status != claim.status:
                 here, there = STATUS_NAMES[claim.status], STATUS_NAMES[booking.status]
                 found.append(f"booking {claim.id} is {here}, and the engine says {there}")
-        return found + cluster.differences(books, state)
+        return found + cluster.differences(books, state) + outside.differences(books, state)
 
 
 _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
@@ -134,6 +134,8 @@ _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
     f.EventChanged: bookings.event_changed,
     f.EventCancelled: bookings.event_cancelled,
     f.SaleClosed: bookings.sale_closed,
+    f.ChangeTold: outside.change_told,
+    f.EventWebhookDisabled: outside.nothing_to_check,
     f.Held: bookings.held,
     f.Waited: bookings.waited,
     f.Promoted: bookings.promoted,
@@ -141,20 +143,36 @@ _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
     f.Lapsed: bookings.lapsed,
     f.BookingCancelled: bookings.booking_cancelled,
     f.Retired: bookings.retired,
+    f.CheckedIn: outside.checked_in,
     f.PaymentStarted: money.payment_started,
     f.PaymentPending: money.payment_pending,
     f.PaymentSucceeded: money.payment_succeeded,
     f.PaymentFailed: money.payment_failed,
     f.PaymentAbandoned: money.payment_abandoned,
+    f.PaymentPrepared: outside.payment_prepared,
+    f.PaymentDeclined: outside.payment_declined,
+    f.PaymentAnswered: outside.payment_answered,
     f.RefundStarted: money.refund_started,
     f.RefundSucceeded: money.refund_succeeded,
     f.RefundFailed: money.refund_failed,
+    f.RefundPending: outside.refund_pending,
+    f.RefundAnswered: outside.refund_answered,
+    f.RefundRetried: outside.refund_retried,
+    f.ProviderEventTaken: outside.provider_event_taken,
+    f.ConcernRaised: outside.concern_raised,
+    f.ConcernClosed: outside.concern_closed,
     f.UserSaved: bookings.user_saved,
+    f.UserWebhookDisabled: outside.nothing_to_check,
     f.Keyed: money.keyed,
     f.EpochBegun: cluster.epoch_begun,
     f.MemberSaved: cluster.member_saved,
     f.MemberRemoved: cluster.member_removed,
     f.SyncStandbysSet: cluster.sync_standbys_set,
     f.TicketKeySaved: cluster.ticket_key_saved,
+    f.MailSet: outside.nothing_to_check,
+    f.Delivered: outside.delivered,
+    f.DeliveryFailed: outside.delivery_failed,
+    f.DeliveryRetried: outside.delivery_retried,
+    f.DeliveryDropped: outside.delivery_dropped,
 }
 assert set(_HANDLERS) == set(f.Fact.__args__), "every fact is audited"

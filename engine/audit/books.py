@@ -115,6 +115,7 @@ class Attempt(msgspec.Struct, gc=False):
     claim: Claim
     amount_minor: int
     status: int
+    reference: str | None = None  # the provider's name for it
 
 
 class MoneyBack(msgspec.Struct, gc=False):
@@ -124,6 +125,7 @@ class MoneyBack(msgspec.Struct, gc=False):
     claim: Claim
     amount_minor: int
     surplus: bool
+    failed: bool = False  # refused by the provider, and not asked for again
 
 
 class UsedKey(msgspec.Struct, gc=False):
@@ -162,6 +164,11 @@ class Books:
         self.epoch = 0  # the last of them
         self.sync_standbys = 0
         self.has_ticket_key = False
+        self.provider_events: set[str] = set()
+        self.concerns: set[str] = set()
+        self.entries: set[tuple[int, int]] = set()  # booking and number of the tickets that admitted somebody
+        self.ended_deliveries: set[int] = set()  # sent or dropped
+        self.given_up: set[int] = set()  # deliveries
         self.batch_epoch: int | None = None  # what the batch says that is being audited; None: that is not known
         self.batch_first_seq = 0
         self.retired: Counter[int] = Counter()  # bookings that have left the books, by status

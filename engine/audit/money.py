@@ -161,7 +161,7 @@ def refund_succeeded(books: Books, fact: f.RefundSucceeded) -> None:
 
 def refund_failed(books: Books, fact: f.RefundFailed) -> None:
     """It is still owed."""
-    _ = books.refunds[fact.refund_id]
+    books.refunds[fact.refund_id].failed = True
 
 
 # --- idempotency keys

@@ -13,6 +13,7 @@ from ..state import State
 from ..status import COUNTS_AS_SOLD, NEW, REFUND_PENDING, REFUNDED, WAITING
 from .books import Attempt, Books, Claim, MoneyBack, Show, Stock, UsedKey
 from .cluster import open_cluster
+from .outside import open_outside
 
 
 def open_books(books: Books, state: State) -> None:
@@ -52,6 +53,7 @@ def open_books(books: Books, state: State) -> None:
     for key in sorted(state.keys.rows.values(), key=lambda key: key.at_ms):
         books.keys[key.digest] = UsedKey(key.fingerprint, _made_by(books, decode_reply(key.reply)), key.at_ms)
         books.key_order.append((key.at_ms, key.digest))
+    open_outside(books, state)
 
 
 def _open_claim(books: Books, booking: Booking) -> None:

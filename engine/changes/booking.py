@@ -4,8 +4,8 @@ Owns the facts about holds and places in line.
 """
 
 from .. import facts as f
-from ..records import Booking, Event
-from ..state import State, deadline_of
+from ..records import Booking, Entry, Event
+from ..state import State, deadline_of, entry_id
 from ..status import CANCELLED, ENDED, EXPIRED, HELD, WAITING
 from .shared import become, begin, notice, track_promotable
 
@@ -96,3 +96,11 @@ def retired(state: State, fact: f.Retired) -> None:
             del lapsed[booking.user_id]
         state.status_counts[booking.status] -= 1
         state.bookings.drop(booking_id, archive=True)
+
+
+def checked_in(state: State, fact: f.CheckedIn) -> None:
+    entry = Entry(
+        entry_id(fact.booking_id, fact.number), fact.booking_id, fact.number, state.at_ms, fact.place, fact.by
+    )
+    assert entry.id not in state.entries.rows, "shown twice"
+    state.entries.add(entry.id, entry)

@@ -6,7 +6,9 @@ Owns the facts about events. Bookings of a cancelled event are ended by facts of
 from .. import facts as f
 from ..records import Event, TicketType
 from ..state import Sale, State
-from .shared import track_promotable, track_sweep
+from .shared import track_promotable, track_sweep, track_telling
+
+_NOTEWORTHY = ("name", "starts_ms", "ends_ms", "venue", "city", "country")  # to those who have tickets
 
 
 def event_created(state: State, fact: f.EventCreated) -> None:
@@ -27,6 +29,7 @@ def event_created(state: State, fact: f.EventCreated) -> None:
         max_holds_per_user=details.max_holds_per_user,
         waitlist=details.waitlist,
         created_ms=state.at_ms,
+        webhook_url=details.webhook_url,
     )
     state.next_event_id = max(state.next_event_id, event.id + 1)
     state.events.add(event.id, event)
@@ -49,8 +52,15 @@ def event_changed(state: State, fact: f.EventChanged) -> None:
     state.events.touch(event.id, event)
     if not event.closed:
         state.closings.remove(sale.closes_ms, event.id)
+    old_webhook_url = event.webhook_url
+    noteworthy = any(getattr(event, name) != getattr(fact.details, name) for name in _NOTEWORTHY)
     for name in fact.details.__struct_fields__:
         setattr(event, name, getattr(fact.details, name))
+    if event.webhook_url != old_webhook_url:
+        event.webhook_disabled = False
+    if noteworthy and event.booked:
+        event.told, event.tell_below = 0, state.next_booking_id
+    track_telling(state, sale)
     if sale.closes_ms > state.at_ms:
         event.closed = False
     if not event.closed:
@@ -76,6 +86,7 @@ def event_cancelled(state: State, fact: f.EventCancelled) -> None:
     state.events.touch(sale.event.id, sale.event)
     sale.event.cancelled = True
     track_sweep(state, sale)
+    track_telling(state, sale)
     for ticket_type in sale.types.values():
         track_promotable(state, sale, ticket_type)
 

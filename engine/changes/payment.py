@@ -43,12 +43,39 @@ def payment_started(state: State, fact: f.PaymentStarted) -> None:
     become(state, booking, PAYING)
 
 
+def payment_prepared(state: State, fact: f.PaymentPrepared) -> None:
+    payment = state.payments.rows[fact.payment_id]
+    state.payments.touch(payment.id, payment)
+    payment.provider_reference = fact.provider_reference
+    payment.client_secret = fact.client_secret
+
+
 def payment_pending(state: State, fact: f.PaymentPending) -> None:
     payment = state.payments.rows[fact.payment_id]
     state.payments.touch(payment.id, payment)
     _payment_becomes(payment, PAYMENT_REQUIRES_ACTION if fact.requires_action else PAYMENT_PROCESSING)
     payment.client_secret = fact.client_secret
-    payment.provider_reference = fact.provider_reference
+    payment.provider_reference = fact.provider_reference or payment.provider_reference
+    payment.key = payment.fingerprint = None  # this was the first word
+    payment.failure = None
+    payment.failure_detail = ""
+
+
+def payment_declined(state: State, fact: f.PaymentDeclined) -> None:
+    payment = state.payments.rows[fact.payment_id]
+    state.payments.touch(payment.id, payment)
+    if payment.status != PAYMENT_ABANDONED:
+        _payment_becomes(payment, PAYMENT_REQUIRES_ACTION)
+    payment.key = payment.fingerprint = None
+    payment.failure = fact.failure
+    payment.failure_detail = fact.detail
+    notice(state, state.bookings.rows[payment.booking_id], "payment_failed", payment.amount_minor, fact.detail)
+
+
+def payment_answered(state: State, fact: f.PaymentAnswered) -> None:
+    payment = state.payments.rows[fact.payment_id]
+    state.payments.touch(payment.id, payment)
+    payment.key = payment.fingerprint = None
 
 
 def payment_succeeded(state: State, fact: f.PaymentSucceeded) -> None:
@@ -69,13 +96,17 @@ def payment_succeeded(state: State, fact: f.PaymentSucceeded) -> None:
 
 
 def payment_failed(state: State, fact: f.PaymentFailed) -> None:
+    before = state.payments.rows[fact.payment_id].status
     payment = _end_payment(state, fact.payment_id, PAYMENT_FAILED)
     payment.failure = fact.failure
+    payment.failure_detail = fact.detail
     booking = begin(state, payment.booking_id)
     booking.unsettled -= 1
     if booking.status == PAYING and booking.payment_id == payment.id:
         booking.pinned_ms = 0
         become(state, booking, HELD)
+        if before != PAYMENT_STARTED:  # else the one who asked is told at once
+            notice(state, booking, "payment_failed", payment.amount_minor, fact.detail)
     else:
         become(state, booking, booking.status)
 

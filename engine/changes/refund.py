@@ -39,21 +39,29 @@ def refund_started(state: State, fact: f.RefundStarted) -> None:
     state.refunds.add(refund.id, refund)
     begin(state, booking.id)
     booking.unsettled += 1
+    state.sales[booking.event_id].owed.refunds += 1
     if refund.surplus:
         become(state, booking, booking.status)
+        notice(state, booking, "paid_too_late", refund.amount_minor)
         return
     booking.refunding_minor += fact.amount_minor
     assert booking.refunding_minor + booking.refunded_minor <= booking.amount_minor, "refunded more than was paid"
     become(state, booking, REFUND_PENDING if fact.full else PARTIAL_REFUND_PENDING)
     if fact.reason == "event_cancelled":
-        notice(state, booking, "cancelled")
+        notice(state, booking, "event_cancelled", fact.amount_minor)
 
 
 def refund_succeeded(state: State, fact: f.RefundSucceeded) -> None:
     refund = state.refunds.rows[fact.refund_id]
     state.refunds.touch(refund.id, refund)
+    owed = state.sales[state.bookings.rows[refund.booking_id].event_id].owed
+    if refund.status == REFUND_FAILED:
+        del state.refunds_failed[refund.id]
+        owed.refunds_failed -= 1
+    else:
+        owed.refunds -= 1
     refund.status = REFUND_SUCCEEDED
-    refund.provider_reference = fact.provider_reference
+    refund.provider_reference = fact.provider_reference or refund.provider_reference
     state.refunds.drop(refund.id, archive=True)
     booking = begin(state, refund.booking_id)
     booking.unsettled -= 1
@@ -64,11 +72,43 @@ def refund_succeeded(state: State, fact: f.RefundSucceeded) -> None:
         if not booking.refunding_minor:
             status = REFUNDED if status == REFUND_PENDING else PARTIALLY_REFUNDED
     become(state, booking, status)
-    notice(state, booking, "refunded")
+    notice(state, booking, "refunded", refund.amount_minor)
 
 
 def refund_failed(state: State, fact: f.RefundFailed) -> None:
     refund = state.refunds.rows[fact.refund_id]
     state.refunds.touch(refund.id, refund)
+    owed = state.sales[state.bookings.rows[refund.booking_id].event_id].owed
+    if refund.status != REFUND_FAILED:
+        state.refunds_failed[refund.id] = None
+        owed.refunds -= 1
+        owed.refunds_failed += 1
     refund.status = REFUND_FAILED
     refund.failure = fact.failure
+    refund.key = refund.fingerprint = None  # this was the first word
+
+
+def refund_pending(state: State, fact: f.RefundPending) -> None:
+    refund = state.refunds.rows[fact.refund_id]
+    state.refunds.touch(refund.id, refund)
+    refund.provider_reference = fact.provider_reference
+    refund.key = refund.fingerprint = None  # this was the first word
+
+
+def refund_answered(state: State, fact: f.RefundAnswered) -> None:
+    refund = state.refunds.rows[fact.refund_id]
+    state.refunds.touch(refund.id, refund)
+    refund.key = refund.fingerprint = None
+
+
+def refund_retried(state: State, fact: f.RefundRetried) -> None:
+    refund = state.refunds.rows[fact.refund_id]
+    assert refund.status == REFUND_FAILED
+    state.refunds.touch(refund.id, refund)
+    refund.status = REFUND_PENDING_AT_PROVIDER
+    refund.provider_reference = None
+    refund.tries += 1
+    del state.refunds_failed[refund.id]
+    owed = state.sales[state.bookings.rows[refund.booking_id].event_id].owed
+    owed.refunds_failed -= 1
+    owed.refunds += 1

@@ -3,7 +3,9 @@
 Owns how the indexes follow a row. Every change of a booking is begun by `begin` and ended by `become`.
 """
 
-from ..records import Booking, Notice, TicketType
+from ..limits import DELIVERIES_MAX
+from ..notices import KINDS, MAIL, ORGANISER_WEBHOOK, USER_WEBHOOK, delivery_id
+from ..records import Booking, Delivery, Notice, TicketType
 from ..state import Sale, State, deadline_of
 from ..status import BOOKING_FOLLOWERS, COUNTS_AS_HELD, COUNTS_AS_SOLD, COUNTS_FOR_USER, ENDED, EXPIRED, WAITING
 
@@ -73,6 +75,15 @@ def track_promotable(state: State, sale: Sale, ticket_type: TicketType) -> None:
         state.promotable.pop(ticket_type.id, None)
 
 
+def track_telling(state: State, sale: Sale) -> None:
+    """Keep `telling` exact: this event has changed, and not everybody who has tickets has been told."""
+    event = sale.event
+    if event.told + 1 < event.tell_below and not event.cancelled:
+        state.telling[event.id] = None
+    else:
+        state.telling.pop(event.id, None)
+
+
 def track_sweep(state: State, sale: Sale) -> None:
     """Keep `sweeping` exact: this event has bookings that must be ended."""
     event = sale.event
@@ -82,8 +93,43 @@ def track_sweep(state: State, sale: Sale) -> None:
         state.sweeping.pop(event.id, None)
 
 
-def notice(state: State, booking: Booking, kind: str) -> None:
+def notice(state: State, booking: Booking, kind: str, amount_minor: int = 0, detail: str = "") -> None:
+    """Tell a booking's user something, and the event's organiser where it is of interest to them."""
+    number = state.next_notice_id
+    state.next_notice_id = number + 1
     state.notices.append(
-        Notice(state.next_notice_id, state.seq, state.at_ms, booking.user_id, kind, booking.event_id, booking.id)
+        Notice(
+            number, state.seq, state.at_ms, booking.user_id, kind, booking.event_id, booking.id, amount_minor, detail
+        )
     )
-    state.next_notice_id += 1
+    user = state.users.rows.get(booking.user_id)
+    if user is not None:
+        if user.email is not None and state.mail and KINDS[kind].mailed:
+            _owe(state, booking, MAIL, number, kind, amount_minor, detail)
+        if user.webhook_url is not None and not user.webhook_disabled:
+            _owe(state, booking, USER_WEBHOOK, number, kind, amount_minor, detail)
+    event = state.sales[booking.event_id].event
+    if event.webhook_url is not None and not event.webhook_disabled and KINDS[kind].for_organiser:
+        _owe(state, booking, ORGANISER_WEBHOOK, number, kind, amount_minor, detail)
+
+
+def tell_organiser(state: State, booking: Booking, kind: str, amount_minor: int, detail: str) -> None:
+    """What is not for the user's ears."""
+    number = state.next_notice_id
+    state.next_notice_id = number + 1
+    event = state.sales[booking.event_id].event
+    if event.webhook_url is not None and not event.webhook_disabled:
+        _owe(state, booking, ORGANISER_WEBHOOK, number, kind, amount_minor, detail)
+
+
+def _owe(
+    state: State, booking: Booking, channel: int, notice_id: int, kind: str, amount_minor: int, detail: str
+) -> None:
+    if len(state.deliveries.rows) >= DELIVERIES_MAX:
+        return
+    delivery = Delivery(
+        delivery_id(notice_id, channel), channel, notice_id, kind, state.at_ms, booking.user_id, booking.event_id,
+        booking.id, booking.ticket_type_id, booking.quantity, amount_minor, detail,
+    )  # fmt: skip
+    state.deliveries.add(delivery.id, delivery)
+    state.sales[booking.event_id].owed.deliveries += 1

@@ -15,6 +15,7 @@ def user_saved(state: State, fact: f.UserSaved) -> None:
         state.users.add(fact.user_id, User(fact.user_id, fact.name, fact.email, fact.webhook_url))
         return
     state.users.touch(fact.user_id, user)
+    user.webhook_disabled = False  # it was given anew
     user.name, user.email, user.webhook_url = fact.name, fact.email, fact.webhook_url
 
 

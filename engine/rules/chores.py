@@ -6,7 +6,7 @@
 
 from itertools import islice
 
-from ..commands import CloseSale, Command, Lapse, Promote, Retire, Sweep, Warn
+from ..commands import CloseSale, Command, Lapse, Promote, Retire, Sweep, TellOfChange, Warn
 from ..facts import BookingCancelled, Fact, Lapsed, LapseWarned, PaymentAbandoned, Retired, SaleClosed
 from ..replies import Done
 from ..state import State, deadline_of
@@ -23,6 +23,7 @@ def due(state: State, now_ms: int, hold_ms: int, limit: int) -> list[Command]:
     waited_for = [state.ticket_types.rows[type_id] for type_id in islice(state.promotable, limit)]
     # where the sale is over by now nobody is served any more
     chores += [Promote(each.id, hold_ms) for each in waited_for if state.sales[each.event_id].closes_ms > now_ms]
+    chores += [TellOfChange(event_id) for event_id in islice(state.telling, limit)]
     left = limit
     for event_id in islice(state.sweeping, limit):
         sweeps = [Sweep(booking_id) for booking_id in _to_sweep(state, event_id, left)]
@@ -48,7 +49,7 @@ def due(state: State, now_ms: int, hold_ms: int, limit: int) -> list[Command]:
 
 def next_due_ms(state: State) -> int | None:
     """When `due` will have something: 0 is at once, None not by itself."""
-    if state.promotable or state.sweeping:
+    if state.promotable or state.sweeping or state.telling:
         return 0
     return min((ms for ms in (state.deadlines.next_ms(), state.closings.next_ms()) if ms is not None), default=None)
 

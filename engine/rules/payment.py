@@ -8,8 +8,10 @@ left at a cancelled event is told that it is cancelled, rather than that there i
 from ..codes import Code
 from ..commands import (
     Idempotency,
+    PaymentDeclinedOutcome,
     PaymentFailedOutcome,
     PaymentPendingOutcome,
+    PaymentPreparedOutcome,
     PaymentSucceededOutcome,
     SettlePayment,
     StartPayment,
@@ -17,13 +19,15 @@ from ..commands import (
 from ..facts import (
     Fact,
     PaymentAbandoned,
+    PaymentDeclined,
     PaymentFailed,
     PaymentPending,
+    PaymentPrepared,
     PaymentStarted,
     PaymentSucceeded,
     RefundStarted,
 )
-from ..limits import PAYING_MS_MAX
+from ..limits import PAYING_MS_MAX, TEXT_CHARACTERS_MAX
 from ..money import format_minor, parse_minor
 from ..records import Booking, Payment
 from ..replies import Done, Paid, PaymentUnderway, Refusal
@@ -35,6 +39,7 @@ from ..status import (
     EXPIRED,
     HELD,
     PAYING,
+    PAYMENT_PROCESSING,
     PAYMENT_REQUIRES_ACTION,
     WAITING,
 )
@@ -166,20 +171,37 @@ def settle_payment(state: State, _now_ms: int, command: SettlePayment) -> Decisi
         return _succeeded(state, sale, booking, payment, outcome)
     if isinstance(outcome, PaymentFailedOutcome):
         # kept short: it stands in the journal and in the answer
-        failed = PaymentFailed(payment.id, outcome.failure[:100], outcome.detail[:300])
+        failed = PaymentFailed(payment.id, outcome.failure[:100], outcome.detail[:TEXT_CHARACTERS_MAX])
+        if booking.status in COUNTS_AS_SOLD and booking.payment_id != payment.id:
+            detail = f"Booking {booking.id} is paid, by payment {booking.payment_id}; this one was not charged."
+            return [failed], Refusal(state.seq + 1, Code.ALREADY_PAID, detail, {"bookingId": booking.id})
         detail = failed.detail or "The payment was declined; try another way to pay."
         refusal = Refusal(
             state.seq + 1, Code.PAYMENT_DECLINED, detail, {"declineCode": failed.failure, "bookingId": booking.id}
         )
         return [failed], refusal
-    return _pending(state, booking, payment, outcome, current=current)
+    if isinstance(outcome, PaymentPendingOutcome):
+        return _pending(state, booking, payment, outcome, current=current)
+    if isinstance(outcome, PaymentPreparedOutcome):
+        if payment.provider_reference is not None:
+            return [], Done(state.seq)
+        prepared = PaymentPrepared(payment.id, outcome.provider_reference, outcome.client_secret)
+        return [prepared], Done(state.seq + 1)
+    return _declined(state, payment, outcome, current=current)
+
+
+def _declined(state: State, payment: Payment, outcome: PaymentDeclinedOutcome, *, current: bool) -> Decision:
+    declined = PaymentDeclined(payment.id, outcome.failure[:100], outcome.detail[:TEXT_CHARACTERS_MAX])
+    if not current or (payment.failure, payment.failure_detail) == (declined.failure, declined.detail):
+        return [], Done(state.seq)
+    return [declined], Done(state.seq + 1)
 
 
 def _pending(
     state: State, booking: Booking, payment: Payment, outcome: PaymentPendingOutcome, *, current: bool
 ) -> Decision:
-    requires_action = payment.status == PAYMENT_REQUIRES_ACTION
-    repeated = payment.client_secret == outcome.client_secret and requires_action == outcome.requires_action
+    status = PAYMENT_REQUIRES_ACTION if outcome.requires_action else PAYMENT_PROCESSING
+    repeated = (payment.client_secret, payment.status) == (outcome.client_secret, status)
     if not current or repeated:
         return [], Done(state.seq)
     fact = PaymentPending(payment.id, outcome.requires_action, outcome.client_secret, outcome.provider_reference)

@@ -4,8 +4,9 @@ Order of refusals: no_such_booking, forbidden, wrong_status, invalid_field (amou
 """
 
 from ..codes import Code
-from ..commands import Idempotency, SettleRefund, StartRefund
-from ..facts import Fact, RefundFailed, RefundStarted, RefundSucceeded
+from ..commands import Idempotency, RaiseConcern, RetryRefund, SettleRefund, StartRefund
+from ..facts import Fact, RefundFailed, RefundPending, RefundRetried, RefundStarted, RefundSucceeded
+from ..limits import TEXT_CHARACTERS_MAX
 from ..money import format_minor, parse_minor
 from ..records import Booking, Refund
 from ..replies import Done, RefundReply
@@ -21,6 +22,7 @@ from ..status import (
     REFUND_SUCCEEDED,
     REFUNDED,
 )
+from .provider import raise_concern
 from .shared import Decision, no_such_booking, pass_on, refuse
 
 
@@ -101,17 +103,46 @@ def refund_all(state: State, now_ms: int, booking: Booking, reason: str) -> list
 
 def settle_refund(state: State, _now_ms: int, command: SettleRefund) -> Decision:
     refund = state.refunds.rows.get(command.refund_id)
-    if refund is None or (refund.status == REFUND_FAILED and command.failure is not None):  # told before
+    if refund is None:
+        return _told_before(state, command)
+    if refund.status == REFUND_FAILED and (command.failure is not None or command.pending):
         return [], Done(state.seq)
+    known, told = refund.provider_reference, command.provider_reference
+    if known is not None and told not in (None, known) and (command.failure is not None or command.pending):
+        return [], Done(state.seq)  # of an earlier try; that one succeeded after all would be good news
+    if command.pending:
+        # whoever asked was told so at the start already; this makes it the provider's first word
+        if refund.provider_reference == command.provider_reference and refund.key is None:
+            return [], Done(state.seq)
+        return [RefundPending(refund.id, command.provider_reference)], Done(state.seq + 1)
     booking = state.bookings.rows[refund.booking_id]
     if command.failure is not None:
-        failed = RefundFailed(refund.id, command.failure[:300])
+        failed = RefundFailed(refund.id, command.failure[:TEXT_CHARACTERS_MAX])
         return [failed], _settled(state, booking, refund, REFUND_FAILED, booking.status, failed.failure)
     status = booking.status
     if not refund.surplus and booking.refunding_minor == refund.amount_minor:
         status = REFUNDED if booking.status == REFUND_PENDING else PARTIALLY_REFUNDED
     succeeded = RefundSucceeded(refund.id, command.provider_reference)
     return [succeeded], _settled(state, booking, refund, REFUND_SUCCEEDED, status, None)
+
+
+def _told_before(state: State, command: SettleRefund) -> Decision:
+    """Of a refund that had succeeded. That it failed after all is for a person: the money is with us again."""
+    if command.failure is None or command.provider_reference is None:
+        return [], Done(state.seq)
+    detail = f"Refund {command.refund_id} had succeeded and failed later: {command.failure}"
+    return raise_concern(
+        state, 0, RaiseConcern("refund_failed", command.provider_reference, detail, refund_id=command.refund_id)
+    )
+
+
+def retry_refund(state: State, _now_ms: int, command: RetryRefund) -> Decision:
+    refund = state.refunds.rows.get(command.refund_id)
+    if refund is None:
+        return refuse(state, Code.NOT_FOUND, f"There is no refund {command.refund_id} that could be asked for again.")
+    if refund.status != REFUND_FAILED:
+        return refuse(state, Code.WRONG_STATUS, f"Refund {refund.id} is under way; its outcome comes by itself.")
+    return [RefundRetried(refund.id)], Done(state.seq + 1)
 
 
 def _settled(

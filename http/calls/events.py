@@ -9,11 +9,11 @@ from ...engine.search import Hits, SearchRequest
 from ...engine.state import Sale
 from ..access import guard as access
 from ..api import Api
-from ..caching import LISTED, LIVE, read_answer
+from ..caching import LISTED, LIVE, PRIVATE, read_answer
 from ..call import Answer, Call, Reply
 from ..idempotency import key_of
 from ..problems import RefusedError, not_durable, refused
-from ..render.events import availability, event_document, event_item
+from ..render.events import availability, event_document, event_item, progress_document
 from ..render.replies import encode
 from ..wire.bookings import check_nothing
 from ..wire.events import change_event_command, create_event_command
@@ -91,6 +91,14 @@ async def cancel_event(api: Api, call: Call, event_id: str) -> Answer:
     key = key_of(call, principal)
     check_nothing(call.body)
     return await api.write(CancelEvent(_id(event_id)), key)
+
+
+async def get_progress(api: Api, call: Call, event_id: str) -> Answer:
+    access.organiser(api.authenticator, call)
+    await api.catch_up(call)
+    gateway, sale = api.gateway, _sale(api, event_id)
+    document = progress_document(sale, gateway.now_ms(), telling=sale.event.id in gateway.state.telling)
+    return await api.read(call, encode(document), PRIVATE)
 
 
 def _sale(api: Api, event_id: str) -> Sale:

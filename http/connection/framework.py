@@ -6,9 +6,9 @@ leave as problem+json. Promises that the handler sees a complete body, and that 
 unless the connection is lost. Never reads the socket.
 
 Used of `RequestHandler`: `finish_response` and `handle_error` are overridden; `_messages` and `_waiter` (the queue its
-task takes requests from) and `_current_request` are its own affair and may change, so pyproject.toml bounds aiohttp's
-version and tests/http/test_protocol.py notices. WebSockets are not served: a request to upgrade is answered as if it
-had not asked.
+task takes requests from), `_current_request` and `_task_handler` (that task) are its own affair and may change, so
+pyproject.toml bounds aiohttp's version and tests/http/test_protocol.py notices. WebSockets are not served: a request to
+upgrade is answered as if it had not asked.
 """
 
 from typing import Any, Final
@@ -35,10 +35,11 @@ _ERRORS: Final = {
 class FrameworkConnection(RequestHandler):
     """`serve` requests one by one, each after `served` was called for the one before."""
 
-    __slots__ = ()
+    __slots__ = ("_is_stream",)
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, keepalive_timeout=NEVER_SECONDS, **options)
+        self._is_stream = False
 
     def serve(self, message: RawRequestMessage, body: bytes) -> None:
         """Have the application answer this request."""
@@ -52,6 +53,19 @@ class FrameworkConnection(RequestHandler):
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def begin_stream(self) -> None:
+        """Take note, from within a handler, that its answer goes on for as long as the client stays, and is the last.
+
+        When the client leaves, the handler is cancelled: others are not, for what they do was asked for and goes on.
+        """
+        self._is_stream = True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        handler = self._task_handler if self._is_stream else None
+        super().connection_lost(exc)
+        if handler is not None:
+            handler.cancel()
 
     def served(self, *, keep: bool) -> None:
         """Go on after an answer was written. Without `keep` nothing may follow: the framework closes the connection."""

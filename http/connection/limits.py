@@ -14,7 +14,7 @@ from dataclasses import dataclass
 class ConnectionLimits:
     """Bounds of a connection; past each the client is refused or cut off, never served slowly for ever."""
 
-    connections_max: int = 20_000  # of one server; the next is told `overloaded`
+    connections_max: int = 20_000  # of one server, besides streams; the next is told `overloaded`
     head_bytes_max: int = 16 * 1024  # request line and headers, all together
     headers_max: int = 128
     body_bytes_max: int = 64 * 1024

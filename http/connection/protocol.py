@@ -45,7 +45,7 @@ class Shared:
         self.finish = finish
         self.limits = limits
         self.renderer = ResponseRenderer()
-        self.connections = 0  # open now
+        self.connections = 0  # open now, but for streams
 
 
 class Slot:
@@ -138,7 +138,8 @@ class Connection(FrameworkConnection):
         self._advance()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._shared.connections -= 1
+        if not self._is_stream:
+            self._shared.connections -= 1
         self._taking = False
         self._held = None
         self._slots.clear()
@@ -271,6 +272,13 @@ class Connection(FrameworkConnection):
         self._set_deadline()
         self._hold_reading()
 
+    def begin_stream(self) -> None:
+        """Count it no more: whoever streams has a bound of its own for that. What the client still sends is dropped."""
+        if self.transport is not None and not self._is_stream:
+            super().begin_stream()
+            self._taking = False
+            self._shared.connections -= 1
+
     def served(self, *, keep: bool) -> None:
         self._in_framework = False
         self._taking = self._taking and keep
@@ -355,10 +363,11 @@ class Connection(FrameworkConnection):
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Do as `close` does, and wait for it: at most `timeout` seconds, then cut the connection."""
         self.close()
-        if not self._is_idle():
+        if self.transport is not None and not self._is_idle():
             self._drained = self._loop.create_future()
             await asyncio.wait([self._drained], timeout=timeout)
-        await super().shutdown(timeout if self._is_idle() else CUT_SECONDS)
+        is_through = self.transport is None or self._is_idle()  # or only its handler is still at it: the client has gone
+        await super().shutdown(timeout if is_through else CUT_SECONDS)
 
     def _tell_drained(self) -> None:
         if self._drained is not None and not self._drained.done():

@@ -47,6 +47,17 @@ GUIDE: Final[dict[Code, Guide]] = {
         "Nothing has been stored for this user id. Booking needs no stored user; only reading one back does.",
         "`PUT /users/{userId}` stores a name, an e-mail address and a webhook.",
     ),
+    Code.NO_SUCH_TICKET: Guide(
+        "No ticket has this code: it was misread, made by nobody we know, or made by another cluster. Or the ticket is "
+        "for another event than the one at this door; `eventId` then says which.",
+        "Let nobody in on it. Scan the picture again; `GET /booking/{bookingId}` lists the codes of a booking.",
+    ),
+    Code.INVALID_SIGNATURE: Guide(
+        "News that claim to be the payment provider's are not signed with the secret of this webhook, or were signed "
+        "more than five minutes ago.",
+        "Compare `STRIPE_WEBHOOK_SECRET` with the secret the provider shows for this address, and the clock of this "
+        "machine with the time.",
+    ),
     Code.SOLD_OUT: Guide(
         "Not enough tickets are free, and the event keeps no waitlist, or the call did not want it, or more tickets "
         "were asked for than there are in all.",
@@ -73,7 +84,8 @@ GUIDE: Final[dict[Code, Guide]] = {
         "`bookingStatus` says what it is; `detail` says what is possible instead.",
     ),
     Code.ALREADY_REDEEMED: Guide(
-        "The ticket was checked in before.", "Let nobody in twice on it; the answer says when it was used."
+        "The ticket was checked in before.",
+        "Let nobody in twice on it; `redeemedAt` and `place` say when and where it was used.",
     ),
     Code.HOLD_EXPIRED: Guide(
         "The hold lapsed before it was paid, and the tickets went to whoever was next. Money that arrived too late "

@@ -10,13 +10,15 @@ from typing import Any, Final
 
 import msgspec
 
-from . import openapi_bookings, openapi_events, openapi_node
+from . import openapi_bookings, openapi_events, openapi_node, openapi_outbox, openapi_tickets
 from .openapi_parts import HEADERS, PARAMETERS, Operation, connection_responses, rendered
 from .openapi_schemas import schemas
 
 OPERATIONS: Final[Sequence[Operation]] = (
     *openapi_events.OPERATIONS,
     *openapi_bookings.OPERATIONS,
+    *openapi_tickets.OPERATIONS,
+    *openapi_outbox.OPERATIONS,
     *openapi_node.OPERATIONS,
 )
 
@@ -24,7 +26,9 @@ TAGS: Final = {
     "Events": "What is on, and what organisers do with it.",
     "Bookings": "Holds, places in line, refunds.",
     "Payments": "From a hold to tickets.",
+    "Tickets": "Their codes, and letting people in.",
     "Users": "What is known of people, and what they were told.",
+    "Outbox": "What is owed to the payment provider and to people, for operators.",
     "Cluster": "Who leads, who follows, and operators' orders about it.",
     "Node": "For operators, load balancers and tools.",
 }

@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from ...engine.codes import Code
-from .openapi_parts import BOOKING_ID, CURSOR, LIMIT, USER_ID, Kind, Operation, Reply, shared
+from .openapi_parts import BOOKING_ID, CURSOR, LIMIT, USER_ID, Kind, Operation, Reply, parameter, shared
 from .openapi_schemas import array_of, ref
+from .openapi_tickets import CODE
 
 _CLAIM: Final[dict[str, Any]] = {
     "bookingId": 1,
@@ -22,10 +23,7 @@ _HELD: Final[dict[str, Any]] = _CLAIM | {
     "expiresInSeconds": 300,
     "seq": 57,
 }
-_TICKETS: Final = [
-    {"code": "1-1-Zk3yT0pQ", "number": 1, "ticketType": "Standing"},
-    {"code": "1-2-Hq8cW5nB", "number": 2, "ticketType": "Standing"},
-]
+_TICKETS: Final = [{"code": CODE, "number": 1, "ticketType": "Standing"}]
 _PAYMENT: Final[dict[str, Any]] = {"paymentId": 1, "amount": "99.80", "currency": "EUR", "provider": "test"}
 _PAID: Final[dict[str, Any]] = _PAYMENT | {
     "status": "succeeded",
@@ -50,7 +48,7 @@ _BOOKING: Final[dict[str, Any]] = _CLAIM | {
     "expiresAt": None,
     "expiresInSeconds": None,
     "position": None,
-    "payment": _PAYMENT | {"status": "succeeded", "clientSecret": None},
+    "payment": _PAYMENT | {"status": "succeeded", "clientSecret": None, "failure": None, "detail": None},
     "tickets": _TICKETS,
     "refundedAmount": "0.00",
     "seq": 57,
@@ -72,6 +70,10 @@ _USER: Final[dict[str, Any]] = {
     "email": "ada@example.org",
     "webhookUrl": "https://example.org/hook",
 }
+_USER_SHOWN: Final[dict[str, Any]] = _USER | {
+    "webhookSecret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "webhookDisabled": False,
+}
 _NOTIFICATION: Final[dict[str, Any]] = {
     "id": 1,
     "kind": "held",
@@ -80,6 +82,9 @@ _NOTIFICATION: Final[dict[str, Any]] = {
     "at": "2026-06-01T08:00:00.000Z",
     "seq": 57,
     "text": 'Your tickets for "Night of the Proms" are held for you. Pay before the hold lapses to keep them.',
+    "amount": None,
+    "currency": None,
+    "detail": None,
 }
 
 
@@ -88,6 +93,13 @@ def _links(*operations: str) -> dict[str, Any]:
         name: {"operationId": name, "parameters": {"bookingId": "$response.body#/bookingId"}} for name in operations
     }
 
+
+_LAST_EVENT_ID: Final = parameter(
+    "Last-Event-ID",
+    "header",
+    {"type": "string"},
+    "The `id` of the last one that came; what was told since comes first. A browser sends it by itself.",
+)
 
 OPERATIONS: Final = (
     Operation(
@@ -213,7 +225,7 @@ OPERATIONS: Final = (
         "Users",
         Kind.PERSONAL,
         "What is stored of a user",
-        {200: Reply("The user.", ref("User"), _USER)},
+        {200: Reply("The user.", ref("User"), _USER_SHOWN)},
         parameters=(shared(USER_ID),),
         codes=(Code.NO_SUCH_USER,),
     ),
@@ -224,8 +236,9 @@ OPERATIONS: Final = (
         "Users",
         Kind.WRITE,
         "Store a user's name, e-mail address and webhook",
-        {200: Reply("The user.", ref("User"), _USER | {"seq": 56})},
-        "Takes the place of what was stored before. Nobody needs to be stored to book.",
+        {200: Reply("The user.", ref("User"), _USER_SHOWN | {"seq": 56})},
+        "Takes the place of what was stored before. Nobody needs to be stored to book. What the user is told is sent "
+        "to the webhook, too, signed with `webhookSecret` as Standard Webhooks has it.",
         parameters=(shared(USER_ID),),
         body="UserDetails",
         body_example={key: value for key, value in _USER.items() if key != "userId"},
@@ -251,5 +264,22 @@ OPERATIONS: Final = (
         {200: Reply("The notifications.", array_of("Notification"), [_NOTIFICATION], ["Link"])},
         parameters=(shared(USER_ID), shared(LIMIT), shared(CURSOR)),
         codes=(Code.UNKNOWN_FIELD,),
+    ),
+    Operation(
+        "GET",
+        "/users/{userId}/stream",
+        "streamUserNotifications",
+        "Users",
+        Kind.STREAM,
+        "What a user is told, as it is told",
+        {
+            200: Reply(
+                "Server-Sent Events, each a notification as JSON, with its `id`.",
+                {"type": "string"},
+                content_type="text/event-stream",
+            )
+        },
+        "It goes on until either side hangs up. After a cut it goes on where it was, without a gap.",
+        parameters=(shared(USER_ID), _LAST_EVENT_ID),
     ),
 )

@@ -53,8 +53,22 @@ _NEW: Final[dict[str, Any]] = {
 }
 _NEW_TYPE: Final[dict[str, Any]] = _TYPE | {"available": 1500, "held": 0, "sold": 0}
 _CREATED: Final[dict[str, Any]] = _EVENT | {
-    "endsAt": None, "description": "", "onSaleAt": None, "available": 1500, "ticketTypes": [_NEW_TYPE], "seq": 42,
+    "endsAt": None, "description": "", "onSaleAt": None, "available": 1500, "ticketTypes": [_NEW_TYPE],
+    "webhookUrl": None, "webhookSecret": None, "seq": 42,
 }  # fmt: skip
+_PROGRESS: Final[dict[str, Any]] = {
+    "eventId": 1,
+    "status": "cancelled",
+    "bookingsLeft": 31250,
+    "refundsOwed": 4096,
+    "refundsFailed": 2,
+    "messagesOwed": 8210,
+    "messagesDead": 1,
+    "tellingOfChange": False,
+    "toldThrough": 0,
+    "tellThrough": 0,
+    "webhookDisabled": False,
+}
 _DAY_OR_TIME: Final[dict[str, Any]] = {
     "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]
 }
@@ -109,7 +123,8 @@ OPERATIONS: Final = (
         Kind.WRITE,
         "Create an event",
         {201: Reply("The event.", ref("Event"), _CREATED, ["Location"], links=_LINKS)},
-        "It is on sale at once, unless `onSaleAt` says otherwise.",
+        "It is on sale at once, unless `onSaleAt` says otherwise. News of its bookings are sent to `webhookUrl`, "
+        "signed with `webhookSecret` as Standard Webhooks has it.",
         "organiser",
         body="NewEvent",
         body_example=_NEW,
@@ -176,5 +191,18 @@ OPERATIONS: Final = (
         "organiser",
         parameters=(shared(EVENT_ID),),
         codes=(Code.NO_SUCH_EVENT, Code.EVENT_CANCELLED),
+    ),
+    Operation(
+        "GET",
+        "/events/{eventId}/progress",
+        "getProgress",
+        "Events",
+        Kind.PERSONAL,
+        "What is still to be done for those who booked",
+        {200: Reply("The counts.", ref("Progress"), _PROGRESS)},
+        "After an event was cancelled or changed: bookings to be ended, money to go back, messages to be sent.",
+        "organiser",
+        parameters=(shared(EVENT_ID),),
+        codes=(Code.NO_SUCH_EVENT,),
     ),
 )

@@ -22,8 +22,11 @@ class Kind(enum.Enum):
     PROBE = "probe"  # of the node itself; waits for nothing
     READ = "read"  # public
     PERSONAL = "personal"  # a read that takes a token
+    STREAM = "stream"  # a read that takes a token, and goes on
     WRITE = "write"
     ORDER = "order"  # an operator's, to the node that is asked; not kept with an Idempotency-Key
+    UNKEYED = "unkeyed"  # another write that is not kept with one
+    NEWS = "news"  # a write that takes no token: its signature is the proof
 
 
 class Reply(NamedTuple):
@@ -134,7 +137,7 @@ def shared(name: str) -> Node:
 
 _READ_HEADERS: Final = ("Onsale-Seq", "ETag", "Cache-Control")
 _WRITE_HEADERS: Final = ("Onsale-Seq", "Cache-Control", "Idempotency-Replayed")
-_ORDER_HEADERS: Final = ("Onsale-Seq", "Cache-Control")
+_OTHER_HEADERS: Final = ("Onsale-Seq", "Cache-Control")
 _TOKEN_CODES: Final = (Code.UNAUTHENTICATED, Code.FORBIDDEN)
 _BODY_CODES: Final = (Code.INVALID_JSON, Code.UNKNOWN_FIELD)
 _WRITE_CODES: Final = (
@@ -145,13 +148,29 @@ _WRITE_CODES: Final = (
     Code.NOT_DURABLE,
 )
 _ORDER_CODES: Final = (*_TOKEN_CODES, *_BODY_CODES, Code.UNSAFE)
+_UNKEYED_CODES: Final = (*_TOKEN_CODES, *_BODY_CODES, Code.NO_PRIMARY, Code.NOT_DURABLE)
+_NEWS_CODES: Final = (Code.INVALID_SIGNATURE, Code.FORBIDDEN, Code.NO_PRIMARY, Code.NOT_DURABLE)
 _CODES: Final = {
     Kind.PROBE: (),
     Kind.READ: (Code.NOT_DURABLE, Code.REPLICA_BEHIND),
     Kind.PERSONAL: (*_TOKEN_CODES, Code.NOT_DURABLE, Code.REPLICA_BEHIND),
+    Kind.STREAM: _TOKEN_CODES,
     Kind.WRITE: _WRITE_CODES,
     Kind.ORDER: _ORDER_CODES,
+    Kind.UNKEYED: _UNKEYED_CODES,
+    Kind.NEWS: _NEWS_CODES,
 }
+_HEADERS_GIVEN: Final = {
+    Kind.PROBE: _READ_HEADERS,
+    Kind.READ: _READ_HEADERS,
+    Kind.PERSONAL: _READ_HEADERS,
+    Kind.STREAM: _OTHER_HEADERS,
+    Kind.WRITE: _WRITE_HEADERS,
+    Kind.ORDER: _OTHER_HEADERS,
+    Kind.UNKEYED: _OTHER_HEADERS,
+    Kind.NEWS: _OTHER_HEADERS,
+}
+_TAKE_NO_TOKEN: Final = (Kind.PROBE, Kind.READ, Kind.NEWS)
 # What any connection may be refused for, whatever is called; by status.
 CONNECTION_ERRORS: Final[dict[int, tuple[str, str]]] = {
     400: (Code.INVALID_FIELD.value, "Not a well-formed HTTP request"),
@@ -179,7 +198,7 @@ def rendered(operation: Operation) -> Node:
             content["example"] = operation.body_example
         found["requestBody"] = {"required": operation.body_required, "content": {JSON: content}}
     found["responses"] = {str(status): each for status, each in sorted(_responses(operation).items())}
-    if operation.kind in (Kind.PERSONAL, Kind.WRITE, Kind.ORDER):
+    if operation.kind not in _TAKE_NO_TOKEN:
         found["security"] = [{"token": []}, {}]
     return found
 
@@ -196,14 +215,17 @@ def connection_responses() -> dict[str, Node]:
 def _headers_taken(operation: Operation) -> list[str]:
     if operation.kind is Kind.WRITE:
         return ["Idempotency-Key"]
-    if operation.kind is Kind.ORDER:
+    if not _is_kept_by_others(operation):
         return []
     return ["Onsale-Min-Seq", "If-None-Match"] if operation.waits_for_seq else ["If-None-Match"]
 
 
+def _is_kept_by_others(operation: Operation) -> bool:
+    return "ETag" in _HEADERS_GIVEN[operation.kind]
+
+
 def _responses(operation: Operation) -> dict[int, Node]:
-    is_write = operation.kind in (Kind.WRITE, Kind.ORDER)
-    own_headers = _READ_HEADERS if not is_write else _WRITE_HEADERS if operation.kind is Kind.WRITE else _ORDER_HEADERS
+    own_headers = _HEADERS_GIVEN[operation.kind]
     found: dict[int, Node] = {status: {"$ref": f"#/components/responses/Error{status}"} for status in _ONLY_CONNECTION}
     for status, reply in operation.replies.items():
         content: Node = {"schema": reply.schema}
@@ -216,7 +238,7 @@ def _responses(operation: Operation) -> dict[int, Node]:
         }
         if reply.links:
             found[status]["links"] = dict(reply.links)
-    if not is_write:
+    if _is_kept_by_others(operation):
         found[304] = {"description": "As it was: If-None-Match names it.", "headers": _header_refs(own_headers)}
     codes = {*operation.codes, *_CODES[operation.kind]}
     if "{" in operation.path:

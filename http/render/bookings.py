@@ -1,6 +1,7 @@
 """Bookings, and what people are told about them, as JSON documents for reads.
 
-Owns their field names and the sentences of the notifications. Renders from records and the state at one moment.
+Owns their field names. Renders from records and the state at one moment; the sentences of the notifications are the
+engine's (engine/notices.py).
 """
 
 from typing import Any, Final
@@ -8,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ...engine.money import format_minor
+from ...engine.notices import KINDS
 from ...engine.records import Booking, Notice, Refund
 from ...engine.state import State
 from ...engine.status import (
@@ -27,16 +29,7 @@ from .replies import TicketDocument, tickets
 
 _ONCE_PAID: Final = COUNTS_AS_SOLD | {REFUND_PENDING, REFUNDED}
 
-# By kind of notice; what it says is true at the time it tells of.
-_SENTENCES: Final = {
-    "held": 'Your tickets for "{event}" are held for you. Pay before the hold lapses to keep them.',
-    "your_turn": 'It is your turn: tickets for "{event}" are held for you. Pay before the hold lapses to keep them.',
-    "about_to_lapse": 'Your hold on tickets for "{event}" is about to lapse. Pay now to keep them.',
-    "lapsed": 'Your hold or place in line for "{event}" has lapsed.',
-    "confirmed": 'Your tickets for "{event}" are paid and confirmed. Enjoy the event!',
-    "refunded": 'Your money for "{event}" has been given back.',
-    "cancelled": 'Your booking for "{event}" has been cancelled.',
-}
+_UNKNOWN_KIND: Final = 'There is news about your booking for "{event}".'
 
 
 class PaymentDocument(msgspec.Struct, rename="camel"):
@@ -46,6 +39,8 @@ class PaymentDocument(msgspec.Struct, rename="camel"):
     currency: str
     client_secret: str | None
     provider: str
+    failure: str | None  # the provider's code, such as card_declined: why the latest card or step did not pay
+    detail: str | None  # the same in words, and what to do
 
 
 class RefundDocument(msgspec.Struct, rename="camel"):
@@ -91,6 +86,9 @@ class NoticeDocument(msgspec.Struct, rename="camel"):
     at: str
     seq: int
     text: str
+    amount: str | None  # that it is about, such as what was given back
+    currency: str | None
+    detail: str | None  # why, in words
 
 
 def booking_document(booking: Booking, gateway: Gateway, now_ms: int) -> BookingDocument:
@@ -105,10 +103,24 @@ def booking_with_refunds_document(
 
 
 def notice_document(notice: Notice, state: State) -> NoticeDocument:
-    sentence = _SENTENCES.get(notice.kind, 'There is news about your booking for "{event}".')
-    text = sentence.format(event=state.events.rows[notice.event_id].name)
-    at = format_ms(notice.at_ms)
-    return NoticeDocument(notice.id, notice.kind, notice.event_id, notice.booking_id, at, notice.seq, text)
+    event = state.events.rows[notice.event_id]
+    kind = KINDS.get(notice.kind)
+    sentence = _UNKNOWN_KIND if kind is None else kind.sentence
+    amount = format_minor(notice.amount_minor, event.currency)
+    text = sentence.format(event=event.name, amount=f"{amount} {event.currency}", detail=notice.detail).strip()
+    has_amount = bool(notice.amount_minor) or "{amount}" in sentence
+    return NoticeDocument(
+        notice.id,
+        notice.kind,
+        notice.event_id,
+        notice.booking_id,
+        format_ms(notice.at_ms),
+        notice.seq,
+        text,
+        amount if has_amount else None,
+        event.currency if has_amount else None,
+        notice.detail or None,
+    )
 
 
 def _fields(booking: Booking, gateway: Gateway, now_ms: int) -> dict[str, Any]:
@@ -133,7 +145,7 @@ def _fields(booking: Booking, gateway: Gateway, now_ms: int) -> dict[str, Any]:
         "expires_in_seconds": None if expires_ms is None else max(0, (expires_ms - now_ms + 500) // 1000),
         "position": sale.lines[booking.ticket_type_id].position(booking.line_number) if is_waiting else None,
         "payment": _payment_document(booking, gateway, currency),
-        "tickets": tickets(gateway, booking.id, booking.quantity, type_name) if is_paid else [],
+        "tickets": tickets(gateway, booking.event_id, booking.id, booking.quantity, type_name) if is_paid else [],
         "refunded_amount": format_minor(booking.refunded_minor, currency),
         "seq": booking.seq,
     }
@@ -143,12 +155,16 @@ def _payment_document(booking: Booking, gateway: Gateway, currency: str) -> Paym
     if not booking.payment_id:
         return None
     payment = gateway.state.payments.rows.get(booking.payment_id)
+    client_secret = failure = detail = None
     if payment is not None:
         status, client_secret = PAYMENT_NAMES[payment.status], payment.client_secret
+        failure, detail = payment.failure, payment.failure_detail or None
     else:  # the provider has had its last word on it
-        status, client_secret = "succeeded" if booking.status in _ONCE_PAID else "failed", None
+        status = "succeeded" if booking.status in _ONCE_PAID else "failed"
     amount = format_minor(booking.amount_minor, currency)
-    return PaymentDocument(booking.payment_id, status, amount, currency, client_secret, gateway.payment_provider)
+    return PaymentDocument(
+        booking.payment_id, status, amount, currency, client_secret, gateway.payment_provider, failure, detail
+    )
 
 
 def _refund_document(refund: Refund) -> RefundDocument:

@@ -59,7 +59,25 @@ class EventDocument(EventItem, rename="camel", kw_only=True):
     challenge: str
     ticket_types: list[TypeDocument]
     waiting_room: None = None
+    webhook_url: str | UnsetType | None = UNSET  # this and the next are for organisers: in answers to writes alone
+    webhook_secret: str | UnsetType | None = UNSET  # what calls to it are signed with
     seq: int | UnsetType = UNSET  # in answers to writes
+
+
+class ProgressDocument(msgspec.Struct, rename="camel"):
+    """What is still to be done for those who booked an event."""
+
+    event_id: int
+    status: str
+    bookings_left: int  # still to be ended, where it is cancelled or over; those of one user count as one
+    refunds_owed: int  # asked for, and the provider has not had its last word
+    refunds_failed: int
+    messages_owed: int
+    messages_dead: int
+    telling_of_change: bool
+    told_through: int  # of the latest change: nobody up to this booking id is left
+    tell_through: int  # and this is the last one who is told
+    webhook_disabled: bool  # whoever is there said that it is gone
 
 
 class TypeCounts(msgspec.Struct, rename="camel", gc=False):
@@ -106,8 +124,8 @@ def availability(sale: Sale, now_ms: int) -> AvailabilityDocument:
     return AvailabilityDocument(sale.event.id, sale_status(sale, available, now_ms), available, counts)
 
 
-def event_document(reply: EventReply, *, seq: int | UnsetType = UNSET) -> EventDocument:
-    """The event in full, as it is at the reply's time."""
+def event_document(reply: EventReply) -> EventDocument:
+    """The event in full, as everybody may see it at the reply's time."""
     types = [
         TypeDocument(
             each.id,
@@ -148,7 +166,27 @@ def event_document(reply: EventReply, *, seq: int | UnsetType = UNSET) -> EventD
         waitlist=WAITLIST_NAMES[reply.waitlist],
         challenge="none",
         ticket_types=types,
-        seq=seq,
+    )
+
+
+def progress_document(sale: Sale, now_ms: int, *, telling: bool) -> ProgressDocument:
+    event, owed = sale.event, sale.owed
+    if event.cancelled:
+        bookings_left = len(sale.claims)
+    else:
+        bookings_left = sum(line.count for line in sale.lines.values()) if event.closed else 0
+    return ProgressDocument(
+        event.id,
+        sale_status(sale, sum(each.available for each in sale.types.values()), now_ms),
+        bookings_left,
+        owed.refunds,
+        owed.refunds_failed,
+        owed.deliveries,
+        owed.deliveries_dead,
+        telling,
+        event.told,
+        max(event.tell_below - 1, 0),
+        event.webhook_disabled,
     )
 
 

@@ -118,7 +118,30 @@ class UserDocument(msgspec.Struct, rename="camel", gc=False):
     name: str | None
     email: str | None
     webhook_url: str | None
+    webhook_secret: str | None  # what calls to it are signed with
+    webhook_disabled: bool  # whoever is there said that it is gone: it is not called any more
     seq: int | UnsetType = UNSET
+
+
+class AdmittedDocument(msgspec.Struct, rename="camel", gc=False):
+    event_id: int
+    booking_id: int
+    number: int
+    ticket_type: str
+    user_id: str
+    checked_in_at: str
+    place: str  # as whoever checked it in called it; may be empty
+    seq: int
+
+
+class ReceivedDocument(msgspec.Struct, rename="camel", gc=False):
+    received: bool
+    seq: int
+
+
+class DoneDocument(msgspec.Struct, rename="camel", gc=False):
+    done: bool
+    seq: int
 
 
 def answer_of(reply: r.Reply, gateway: Gateway, *, replayed: bool) -> Answer:
@@ -127,8 +150,8 @@ def answer_of(reply: r.Reply, gateway: Gateway, *, replayed: bool) -> Answer:
     return as_replayed(answer) if replayed else answer
 
 
-def tickets(gateway: Gateway, booking_id: int, quantity: int, ticket_type: str) -> list[TicketDocument]:
-    codes = gateway.ticket_codes(booking_id, quantity)
+def tickets(gateway: Gateway, event_id: int, booking_id: int, quantity: int, ticket_type: str) -> list[TicketDocument]:
+    codes = gateway.ticket_codes(event_id, booking_id, quantity)
     return [TicketDocument(code, number, ticket_type) for number, code in enumerate(codes, start=1)]
 
 
@@ -199,7 +222,7 @@ def _paid(reply: r.Paid, gateway: Gateway) -> Answer:
         reply.event_id,
         _money(reply.amount_minor, reply.currency),
         reply.currency,
-        tickets(gateway, reply.booking_id, reply.quantity, reply.ticket_type),
+        tickets(gateway, reply.event_id, reply.booking_id, reply.quantity, reply.ticket_type),
         gateway.payment_provider,
         reply.seq,
     )
@@ -237,23 +260,61 @@ def _refund(reply: r.RefundReply, _gateway: Gateway) -> Answer:
     return _answer(200 if reply.status == REFUND_SUCCEEDED else 202, document, reply.seq)
 
 
-def _event(reply: r.EventReply, _gateway: Gateway) -> Answer:
-    body = encode(event_document(reply, seq=reply.seq))
+def _event(reply: r.EventReply, gateway: Gateway) -> Answer:
+    document = event_document(reply)
+    document.seq = reply.seq
+    document.webhook_url = reply.webhook_url
+    document.webhook_secret = secret_of(gateway, f"event:{reply.event_id}", reply.webhook_url)
+    body = encode(document)
     headers = (("Onsale-Seq", str(reply.seq)), _NOT_KEPT)
     if reply.created:
         return Answer(201, body, (*headers, ("Location", f"/events/{reply.event_id}")))
     return Answer(200, body, headers)
 
 
-def _user(reply: r.UserReply, _gateway: Gateway) -> Answer:
-    document = UserDocument(reply.user_id, reply.name, reply.email, reply.webhook_url, reply.seq)
+def _user(reply: r.UserReply, gateway: Gateway) -> Answer:
+    secret = secret_of(gateway, f"user:{reply.user_id}", reply.webhook_url)
+    document = UserDocument(
+        reply.user_id,
+        reply.name,
+        reply.email,
+        reply.webhook_url,
+        secret,
+        webhook_disabled=False,  # it was given just now
+        seq=reply.seq,
+    )
     return _answer(200, document, reply.seq)
+
+
+def secret_of(gateway: Gateway, owner: str, webhook_url: str | None) -> str | None:
+    """What calls to a webhook are signed with; None where there is none."""
+    return None if webhook_url is None else gateway.webhook_secret(owner) or None
+
+
+def _admitted(reply: r.Admitted, _gateway: Gateway) -> Answer:
+    document = AdmittedDocument(
+        reply.event_id,
+        reply.booking_id,
+        reply.number,
+        reply.ticket_type,
+        reply.user_id,
+        format_ms(reply.at_ms),
+        reply.place,
+        reply.seq,
+    )
+    return _answer(200, document, reply.seq)
+
+
+def _done(reply: r.Done, _gateway: Gateway) -> Answer:
+    return _answer(200, DoneDocument(done=True, seq=reply.seq), reply.seq)
 
 
 def _refusal(reply: r.Refusal, gateway: Gateway) -> Answer:
     extra = reply.extra
     if reply.code is Code.PAYMENT_DECLINED:
         extra = (extra or {}) | {"provider": gateway.payment_provider}
+    if reply.code is Code.ALREADY_REDEEMED and extra:
+        extra = extra | {"redeemedAt": format_ms(extra["redeemedAt"])}
     return problem(reply.code, reply.detail, seq=reply.seq, extra=extra)
 
 
@@ -266,5 +327,7 @@ _RENDERERS: Final[dict[type, Callable[[Any, Gateway], Answer]]] = {
     r.RefundReply: _refund,
     r.EventReply: _event,
     r.UserReply: _user,
+    r.Admitted: _admitted,
+    r.Done: _done,
     r.Refusal: _refusal,
 }

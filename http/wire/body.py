@@ -6,13 +6,14 @@ wire_bookings.py and wire_events.py; a field's `description` there is what the s
 """
 
 import re
-from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from ...engine.codes import Code
-from ...engine.limits import ID_MAX, TIME_MS_MAX, USER_ID_CHARACTERS_MAX
+from ...engine.limits import ID_MAX, TIME_MS_MAX, URL_CHARACTERS_MAX, USER_ID_CHARACTERS_MAX
 from ..problems import RefusedError, refused
 from .times import parse_instant
 
@@ -35,6 +36,10 @@ Money = Annotated[
     Meta(max_length=32, pattern=r"^[0-9]{1,15}(\.[0-9]{1,9})?$", description='a decimal string such as "49.90"'),
 ]
 Instant = Annotated[str, Meta(max_length=64, description='an RFC 3339 time such as "2026-11-22T10:00:00.000Z"')]
+Url = Annotated[
+    str,
+    Meta(max_length=URL_CHARACTERS_MAX, description=f"an http or https URL of at most {URL_CHARACTERS_MAX} characters"),
+]
 Switch = Annotated[bool, Meta(description="true or false")]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -135,6 +140,26 @@ def check_text(text: str, field: str, *, lines: bool = False) -> str:
     return text
 
 
+def check_web_url(url: str, field: str) -> str:
+    """The URL as it is. Raises RefusedError for one that cannot be called, or that holds a user name or password."""
+    if not _is_web_url(url):
+        raise invalid_field(
+            field, "must be an http or https URL such as https://example.org/hook, without a user name or password"
+        )
+    return url
+
+
+def _is_web_url(url: str) -> bool:
+    if not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        port_is_right = parts.port != 0  # raises for one that is no port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_right and "@" not in parts.netloc
+
+
 def to_ms(instant: str, field: str) -> int:
     """Milliseconds since 1970 of an instant in a body."""
     at_ms = parse_instant(instant)
@@ -168,6 +193,8 @@ def _expected(shape: type[msgspec.Struct], prefix: str = "") -> dict[str, str]:
     for field in msgspec.structs.fields(shape):
         place = prefix + field.encode_name
         expected[place] = _description(hints[field.name])
+        for item in _items_of(hints[field.name]):
+            expected[f"{place}[]"] = _description(item)
         for item in _structs_in(hints[field.name]):
             expected[f"{place}[]"] = "an object"
             expected |= _expected(item, f"{place}[].")
@@ -181,6 +208,13 @@ def _description(hint: Any) -> str:
             return part.description
     found = (_description(part) for part in get_args(hint))
     return next((each for each in found if each), "")
+
+
+def _items_of(hint: Any) -> list[Any]:
+    """What a field that is a list holds."""
+    if get_origin(hint) is list:
+        return list(get_args(hint))
+    return [found for part in get_args(hint) for found in _items_of(part)]
 
 
 def _structs_in(hint: Any) -> list[type[msgspec.Struct]]:

@@ -6,7 +6,6 @@ engine to say.
 
 import re
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -15,10 +14,21 @@ from ...engine.codes import Code
 from ...engine.commands import Book, SaveUser, StartPayment, StartRefund
 from ...engine.limits import NAME_CHARACTERS_MAX, QUANTITY_MAX
 from ..problems import refused
-from .body import BodyDecoder, Id, Money, Switch, UserId, check_text, check_user_id, invalid_field, to_id
+from .body import (
+    BodyDecoder,
+    Id,
+    Money,
+    Switch,
+    Url,
+    UserId,
+    check_text,
+    check_user_id,
+    check_web_url,
+    invalid_field,
+    to_id,
+)
 
 EMAIL_CHARACTERS_MAX: Final = 254  # RFC 5321
-URL_CHARACTERS_MAX: Final = 2_000
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
@@ -33,7 +43,6 @@ PersonName = Annotated[
     str, Meta(max_length=NAME_CHARACTERS_MAX, description=f"a string of at most {NAME_CHARACTERS_MAX} characters")
 ]
 Email = Annotated[str, Meta(max_length=EMAIL_CHARACTERS_MAX, description="an e-mail address")]
-Url = Annotated[str, Meta(max_length=URL_CHARACTERS_MAX, description="an http or https URL")]
 Method = Annotated[
     str, Meta(min_length=1, max_length=255, description='a payment method of the provider, such as "pm_card_visa"')
 ]
@@ -109,22 +118,11 @@ def save_user_command(body: bytes, user_id: str) -> SaveUser:
         check_text(asked.name, "name")
     if asked.email is not None and not (_EMAIL.fullmatch(asked.email) and check_text(asked.email, "email")):
         raise invalid_field("email", "must be an e-mail address such as ada@example.org")
-    if asked.webhook_url is not None and not _is_web_url(asked.webhook_url):
-        raise invalid_field("webhookUrl", "must be an http or https URL such as https://example.org/hook")
+    if asked.webhook_url is not None:
+        check_web_url(asked.webhook_url, "webhookUrl")
     return SaveUser(user_id, asked.name, asked.email, asked.webhook_url)
 
 
 def check_nothing(body: bytes) -> None:
     """For calls that take no body, or an empty object."""
     _nothing.decode(body)
-
-
-def _is_web_url(url: str) -> bool:
-    if not url.isprintable() or " " in url:
-        return False
-    try:
-        parts = urlsplit(url)
-        port_is_right = parts.port != 0  # raises for one that is no port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_right and "@" not in parts.netloc

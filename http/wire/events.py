@@ -18,7 +18,7 @@ from ...engine.limits import (
     QUANTITY_MAX,
 )
 from ...engine.status import WAITLIST_FIRST_FIT, WAITLIST_OFF, WAITLIST_STRICT
-from .body import BodyDecoder, Id, Instant, Money, check_text, invalid_field, to_id, to_ms
+from .body import BodyDecoder, Id, Instant, Money, Url, check_text, check_web_url, invalid_field, to_id, to_ms
 
 WAITLISTS: Final = {"off": WAITLIST_OFF, "strict": WAITLIST_STRICT, "first_fit": WAITLIST_FIRST_FIT}
 
@@ -76,6 +76,7 @@ class CreateEventBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     max_per_user: PerUser = MAX_PER_USER_DEFAULT
     max_holds_per_user: PerUser | None = None
     waitlist: Waitlist = "strict"
+    webhook_url: Url | None = None
     challenge: Challenge = "none"
     waiting_room: Later | None = None
     seat_map: Later | None = None
@@ -98,6 +99,7 @@ class ChangeEventBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     max_per_user: PerUser | UnsetType = UNSET
     max_holds_per_user: PerUser | UnsetType | None = UNSET
     waitlist: Waitlist | UnsetType = UNSET
+    webhook_url: Url | UnsetType | None = UNSET
     challenge: Challenge = "none"
     waiting_room: Later | None = None
     seat_map: Later | None = None
@@ -128,6 +130,7 @@ def create_event_command(body: bytes) -> CreateEvent:
         max_per_user=asked.max_per_user,
         max_holds_per_user=asked.max_holds_per_user,
         waitlist=WAITLISTS[asked.waitlist],
+        webhook_url=None if asked.webhook_url is None else check_web_url(asked.webhook_url, "webhookUrl"),
     )
 
 
@@ -150,6 +153,9 @@ def change_event_command(body: bytes, event_id: int, hold_ms: int) -> ChangeEven
         max_per_user=asked.max_per_user,
         max_holds_per_user=asked.max_holds_per_user,
         waitlist=UNSET if asked.waitlist is UNSET else WAITLISTS[asked.waitlist],
+        webhook_url=check_web_url(asked.webhook_url, "webhookUrl")
+        if isinstance(asked.webhook_url, str)
+        else asked.webhook_url,
         types=tuple(_type_change(each, f"ticketTypes[{index}]") for index, each in enumerate(asked.ticket_types)),
     )
 

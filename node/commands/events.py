@@ -1,6 +1,7 @@
-"""`onsale events import` and `export`: a file on one side, a running node on the other.
+"""`onsale events import`, `export`, `cancel` and `progress`: what organisers do with a running node.
 
-Owns their flags and what is said about the outcome; formats are in catalogue.py, traffic in catalogue_transfer.py.
+Owns their flags and what is said about the outcome; formats of files are in catalogue.py, their traffic in
+catalogue_transfer.py; how far a cancellation has come is told by event_progress.py.
 """
 
 import sys
@@ -9,13 +10,16 @@ from typing import Any
 
 import click
 
-from .flags import SETTINGS, InOrder, examples, flag, node_flag, token_flag
-from .output import Bars, CommandFailed, failures_told, note, print_table
+from ..exit_codes import ExitCode
+from .flags import SETTINGS, InOrder, examples, flag, format_flag, node_flag, token_flag
+from .operator_client import OperatorClient, client_of, organiser_flag
+from .operator_client import node_flag as any_node_flag
+from .output import Bars, CommandFailed, failures_told, note, print_json, print_table
 
 
 @click.group(cls=InOrder, context_settings=SETTINGS)
 def events() -> None:
-    """Bring events into a node, or out of it, as a file."""
+    """Bring events into a node, or out of it, as a file; cancel one, and see what is still owed."""
 
 
 FILES = """\b
@@ -99,6 +103,81 @@ def export_events(*, file: Path, node: str, token: str | None, file_format: str 
             temporary.replace(file)
     left_out = f", {cancelled} cancelled ones left out" if cancelled else ""
     note(f"{len(found)} events written{left_out}.")
+
+
+event_id_argument = click.argument("event_id", type=click.IntRange(min=1), metavar="ID")
+watch_flag = flag("--watch", is_flag=True, help="Show how far it is, until nothing is owed any more.")
+
+
+@events.command(
+    "cancel",
+    context_settings=SETTINGS,
+    epilog=examples("onsale events cancel 7 --watch", "onsale events cancel 7 --yes --node http://10.0.0.1:8080"),
+)
+@event_id_argument
+@watch_flag
+@flag("--yes", is_flag=True, help="Do it without asking back.")
+@any_node_flag
+@organiser_flag
+@format_flag
+def cancel_event(*, event_id: int, watch: bool, yes: bool, node: str, token: str | None, file_format: str) -> None:
+    """Cancel the event ID: every booking ends, every paid one is refunded, and every holder is told.
+
+    It cannot be taken back. The node does all of it by itself, whatever is restarted meanwhile; Ctrl-C ends the
+    watching alone.
+    """
+    client = client_of(node, token)
+    if not yes:
+        if not _can_ask_back():
+            raise click.UsageError("There is no terminal to ask back on: say --yes to do it.")
+        event = client.get(f"/events/{event_id}")
+        sold = sum(each["sold"] for each in event["ticketTypes"])
+        click.echo(f"{event['name']}, {event['startsAt']}: {sold} tickets sold.", err=True)
+        if not click.confirm("Cancel it, and refund them all?", err=True):
+            raise CommandFailed("Nothing was done.")
+    client.post(f"/events/{event_id}/cancel")
+    note(f"event {event_id} is cancelled; refunds and messages are on their way.")
+    _show_progress(client, event_id, watch=watch, as_json=file_format == "json")
+
+
+@events.command(
+    "progress",
+    context_settings=SETTINGS,
+    epilog=examples("onsale events progress 7 --watch", "onsale events progress 7 --format json | jq .refundsOwed"),
+)
+@event_id_argument
+@watch_flag
+@any_node_flag
+@organiser_flag
+@format_flag
+def show_progress(*, event_id: int, watch: bool, node: str, token: str | None, file_format: str) -> None:
+    """Show what is still owed to those who booked the event ID: refunds, messages.
+
+    Exit code 5 when some of it failed, and waits for a person.
+    """
+    _show_progress(client_of(node, token), event_id, watch=watch, as_json=file_format == "json")
+
+
+def _can_ask_back() -> bool:
+    return sys.stdin.isatty()
+
+
+def _show_progress(client: OperatorClient, event_id: int, *, watch: bool, as_json: bool) -> None:
+    from . import event_progress
+
+    def read() -> dict[str, Any]:
+        return client.get(f"/events/{event_id}/progress")
+
+    document = event_progress.watch(read, event_id) if watch else read()
+    if document is None:  # interrupted, and that was said
+        return
+    if as_json:
+        print_json(document)
+        failed = bool(event_progress.failures(document))
+    else:
+        failed = event_progress.tell(document)
+    if failed:
+        sys.exit(ExitCode.UNHEALTHY)
 
 
 def _format_of(file: Path, chosen: str | None) -> str:

@@ -13,6 +13,7 @@ from ...engine import facts as f
 from ...engine import replies
 from ...engine.status import BOOKING_NAMES, REFUND_NAMES
 from ...http.wire.times import format_ms
+from .sentences_outside import SENTENCES_OF_THE_OUTSIDE
 from .story import KnownEvent, Story
 
 
@@ -297,6 +298,7 @@ _SENTENCES: dict[type, Callable[[Story, Any], str]] = {
     f.SyncStandbysSet: _sync_standbys_set,
     f.TicketKeySaved: _ticket_key_saved,
 }
+_SENTENCES |= SENTENCES_OF_THE_OUTSIDE
 assert set(_SENTENCES) == set(f.Fact.__args__), "every fact has its words"
 
 
@@ -326,6 +328,8 @@ def answer(story: Story, reply: replies.Reply) -> str:
             return f"A request was answered with {story.event(reply.event_id)}."
         case replies.UserReply():
             return f"A request was answered with user {reply.user_id}."
+        case replies.Admitted():
+            return f"A request was answered: ticket {reply.number} of booking {reply.booking_id} admits."
         case replies.Done():
             return "A request was answered; nothing had to change."
 

@@ -143,7 +143,7 @@ def check_answer(method: str, answer: Answer) -> None:
         assert re.fullmatch(r'"[^"]+"', answer.headers["etag"])
         control = answer.headers["cache-control"]
         assert control == "private, no-store" or re.fullmatch(
-            r"public, s-maxage=\d+, stale-while-revalidate=\d+", control
+            r"public, s-maxage=\d+, stale-while-revalidate=\d+|private, max-age=\d+", control
         )
     elif method in {"POST", "PUT", "PATCH", "DELETE"}:
         assert answer.json["seq"] == answer.seq

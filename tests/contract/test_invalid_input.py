@@ -103,6 +103,10 @@ def test_missing_and_unknown_fields_are_named(ask: Caller, event_id: int) -> Non
         ("POST", f"/events/{event_id}/cancel", {}),
         ("DELETE", "/booking/1", {}),
         ("POST", "/booking/1/refund", {}),
+        ("POST", "/tickets/X/check-in", {}),
+        ("POST", "/outbox/retry", {"all": True}),
+        ("POST", "/outbox/concerns/close", {"id": "x"}),
+        ("POST", "/reconcile", {}),
     ):
         answer = ask(method, path, body | {"colour": "red"})
         assert (answer.status, answer.code, answer.json["field"]) == (400, "unknown_field", "colour"), path

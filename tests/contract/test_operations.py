@@ -24,7 +24,15 @@ def test_metrics_and_documents(ask: Caller) -> None:
     assert b"# TYPE onsale_" in metrics.body
     document = ask("GET", "/openapi.json").json
     assert document["openapi"].startswith("3.1")
-    for path in ("/events", "/booking", "/pay", "/users/{userId}/notifications", "/journal"):
+    for path in (
+        "/events",
+        "/booking",
+        "/pay",
+        "/users/{userId}/notifications",
+        "/journal",
+        "/outbox",
+        "/tickets/{code}/check-in",
+    ):
         assert path in document["paths"]
     page = ask("GET", "/docs")
     assert page.headers["content-type"].startswith("text/html")

@@ -10,6 +10,7 @@ from onsale.engine.decide import decide
 from onsale.engine.replies import Booked, InLine, PaymentUnderway, RefundReply, Reply
 from onsale.engine.rules import chores
 from onsale.engine.state import State
+from onsale.engine.status import COUNTS_AS_SOLD
 from onsale.journal.batch import seal
 from onsale.journal.disk import RealDisk
 from onsale.journal.recovery import create_journal
@@ -153,6 +154,44 @@ def cluster_step(history: History, number: int) -> None:
     )[number % 6])  # fmt: skip
 
 
+def outside_step(history: History, random: Random, number: int) -> None:
+    """One after the other: what the outside says of payments, refunds and messages, and tickets shown at the door."""
+    state = history.state
+    payments, refunds = list(state.payments.rows), list(state.refunds.rows)
+    payment_id, refund_id = payments[-1] if payments else 1, refunds[-1] if refunds else 1
+    failed, dead = next(iter(state.refunds_failed), 1), next(iter(state.deliveries_dead), 1)
+    sold = [booking for booking in state.bookings.rows.values() if booking.status in COUNTS_AS_SOLD]
+    shown = random.choice(sold) if sold else None
+    deliveries = [row.id for row in state.deliveries.rows.values() if not row.dead]
+    for command in (
+        c.SetMail(on=number % 5 != 4),
+        c.SaveUser(f"user-{number % 40}", "Ida", f"ida{number}@example.org", "https://example.org/hook"),
+        c.ChangeEvent(1, venue=f"Hall {number}", webhook_url="https://example.org/organiser"),
+        c.SettlePayment(payment_id, c.PaymentPreparedOutcome(f"pi_{payment_id}", "secret"), HOLD_MS),
+        c.SettlePayment(payment_id, c.PaymentDeclinedOutcome("card_declined", "Try another card."), HOLD_MS),
+        c.StopWaiting(payment_id=payments[0] if payments else 1),
+        c.SettleRefund(refund_id, f"re_{refund_id}", pending=True),
+        c.SettleRefund(refunds[0] if refunds else 1, None, "closed") if number % 3 == 0 else c.RetryRefund(failed),
+        c.StopWaiting(refund_id=refund_id),
+        c.TakeProviderEvent(f"evt_{number}"),
+        c.TakeProviderEvent(f"evt_{number - 1}"),
+        c.RaiseConcern(
+            "dispute", f"dp_{number}", "They say it was not them.", shown.id if shown else 0, 1, 0, 100, "EUR"
+        ),
+        c.CloseConcern(f"dispute:dp_{number - 2}"),
+        c.RetryDelivery(dead),
+        c.DisableWebhook("https://example.org/hook", user_id=f"user-{number % 40}") if number % 7 == 6 else c.Warn(0),
+        *(c.SettleDelivery(each) for each in deliveries[::2]),
+        *(c.SettleDelivery(each, "550", state.at_ms + 60_000) for each in deliveries[1::4]),
+        *(c.SettleDelivery(each, "gone") for each in deliveries[3:4]),
+        *(c.DropDelivery(each) for each in deliveries[5:6]),
+    ):
+        history.do(command)
+    if shown is not None:
+        history.do(c.CheckIn(shown.event_id, shown.id, 1, "Gate A", "door-1"))
+        history.do(c.CheckIn(shown.event_id, shown.id, 1, "Gate B"))
+
+
 def busy_history(seed: int, steps: int) -> History:
     """A crowd that does everything, in an order that the seed decides."""
     random = Random(seed)
@@ -171,6 +210,8 @@ def _random_step(history: History, random: Random, step: int) -> None:
     state = history.state
     if step % 30 == 17:
         cluster_step(history, step // 30)
+    if step % 20 == 11:
+        outside_step(history, random, step // 20)
     if random.random() < 0.2:
         history.pass_time(random.choice((1, 10, 1_000, 20_000, 60_000, 250_000)))
     key = f"key-{step}" if random.random() < 0.5 else ""

@@ -3,7 +3,7 @@
 from msgspec import UNSET
 
 from onsale.engine import commands as c
-from onsale.tests.engine.naive_base import DECIMALS, EVENT_FIELDS, Answer, Base, Row, minor, no
+from onsale.tests.engine.naive_base import CLAIMED, DECIMALS, DONE, EVENT_FIELDS, Answer, Base, Row, minor, no
 
 
 class Events(Base):
@@ -14,7 +14,7 @@ class Events(Base):
         prices = [minor(spec.price, event["currency"]) for spec in asked.types]
         if None in prices or len({spec.name for spec in asked.types}) < len(asked.types):
             return no("invalid_field")
-        event.update(id=self.next["event"], cancelled=False, closed=False, booked=False)
+        event.update(id=self.next["event"], cancelled=False, closed=False, booked=False, told=0, tell_below=0)
         self.next["event"] += 1
         self.events[event["id"]] = event
         for spec, price in zip(asked.types, prices, strict=True):
@@ -52,7 +52,12 @@ class Events(Base):
         kinds = {kind["id"]: dict(kind) for kind in self._types(event)}
         if self._wrong(event) or not self._change_types(asked, before, event, kinds):
             return no("invalid_field")
+        noteworthy = any(
+            before[name] != event[name] for name in ("name", "starts_ms", "ends_ms", "venue", "city", "country")
+        )
         before.update(told)
+        if noteworthy and before["booked"]:
+            before.update(told=0, tell_below=self.next["booking"])
         if self.closes(before) > self.now:
             before["closed"] = False
         for number in sorted(kinds):
@@ -63,6 +68,16 @@ class Events(Base):
             for kind in self._types(before):
                 room -= self._serve(kind, asked.hold_ms, room)
         return self._event_reply(before)
+
+    def on_tell_of_change(self, asked: c.TellOfChange) -> Answer:
+        """Everybody at once: the bounds of a step are too wide to be met here."""
+        event = self.events[asked.event_id]
+        for number in range(event["told"] + 1, event["tell_below"]):
+            booking = self.bookings.get(number)
+            if booking is not None and booking["event"] == event["id"] and booking["status"] in CLAIMED:
+                self._tell(booking, "changed")
+        event["told"] = event["tell_below"] - 1
+        return DONE
 
     def _change_types(self, asked: c.ChangeEvent, before: Row, event: Row, kinds: dict[int, Row]) -> bool:
         """Change `kinds` as asked; False if that cannot be."""

@@ -155,7 +155,7 @@ class Model(Events, Money, Cluster):
             if booking["status"] in SOLD:
                 left = self._left(booking)
                 refund = self._start_refund(booking, left)
-                self._tell(booking, "cancelled")
+                self._tell(booking, "event_cancelled")
                 if not left:
                     self._refund_done(refund)
                 return DONE

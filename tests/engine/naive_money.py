@@ -135,6 +135,8 @@ class Money(Base):
         if isinstance(outcome, c.PaymentFailedOutcome):
             if current:
                 booking["status"] = "held"
+                if payment["status"] != "started":  # else whoever asked is told at once
+                    self._tell(booking, "payment_failed")
             return no("payment_declined")
         if booking["status"] in HOLDING or (booking["status"] == "expired" and self._can_retake(booking)):
             if booking["status"] == "paying" and not current:
@@ -144,6 +146,7 @@ class Money(Base):
             self._tell(booking, "confirmed")
             return self._paid(booking)
         self._start_refund(booking, payment["amount"], surplus=True)
+        self._tell(booking, "paid_too_late")
         return no("hold_expired" if booking["status"] == "expired" else "wrong_status")
 
     def _can_retake(self, booking: Row) -> bool:

@@ -16,7 +16,22 @@ from onsale.engine.audit import line as audit_line
 from onsale.engine.audit.auditor import Auditor
 from onsale.engine.decide import decide
 from onsale.engine.invariants import check
-from onsale.engine.records import Booking, Epoch, Event, Key, Member, Payment, Refund, Secret, TicketType, User
+from onsale.engine.records import (
+    Booking,
+    Concern,
+    Delivery,
+    Entry,
+    Epoch,
+    Event,
+    Key,
+    Member,
+    Payment,
+    ProviderEvent,
+    Refund,
+    Secret,
+    TicketType,
+    User,
+)
 from onsale.engine.restore import restore
 from onsale.engine.rules import chores, event, shared
 from onsale.engine.state import State, state_hash
@@ -35,6 +50,10 @@ RECORDS: dict[str, type[Any]] = {
     "members": Member,
     "epochs": Epoch,
     "secrets": Secret,
+    "entries": Entry,
+    "deliveries": Delivery,
+    "provider_events": ProviderEvent,
+    "concerns": Concern,
 }
 
 
@@ -72,7 +91,7 @@ class Database:
 
     def read(self, state: State) -> Stored:
         rows = {name: list(table.values()) for name, table in self.tables.items()}
-        for name in rows.keys() - {"keys"}:
+        for name in rows.keys() - {"keys", "provider_events"}:
             rows[name] = [row for _, row in sorted(self.tables[name].items())]
         return Stored(state.counters(), state_hash(state), rows)
 

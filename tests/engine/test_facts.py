@@ -6,8 +6,9 @@ import pytest
 from onsale.engine import facts as f
 
 DETAILS = f.EventDetails(
-    "Night", 1_800_000_000_000, None, "Hall", "Rome", "IT", "music", "Loud", "EUR", 1_700_000_000_000, 10, None, 1
-)
+    "Night", 1_800_000_000_000, None, "Hall", "Rome", "IT", "music", "Loud", "EUR", 1_700_000_000_000, 10, None, 1,
+    "https://example.org/hook",
+)  # fmt: skip
 TYPES = (f.TypeDetails(3, "Seat", 4990, 100),)
 KEY, PRINT = b"k" * 16, b"f" * 16
 
@@ -16,15 +17,17 @@ WRITTEN = [
     (
         f.EventCreated(2, DETAILS, TYPES),
         (
-            "919401029da54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
-            "52cf0000018bcfe568000ac001919403a453656174cd137e64"
+            "919401029ea54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
+            "52cf0000018bcfe568000ac001b868747470733a2f2f6578616d706c652e6f72672f686f6f6b919403a453656174cd13"
+            "7e64"
         ),
     ),
     (
         f.EventChanged(2, DETAILS, TYPES),
         (
-            "919402029da54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
-            "52cf0000018bcfe568000ac001919403a453656174cd137e64"
+            "919402029ea54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
+            "52cf0000018bcfe568000ac001b868747470733a2f2f6578616d706c652e6f72672f686f6f6b919403a453656174cd13"
+            "7e64"
         ),
     ),
     (f.EventCancelled(2), "91920302"),
@@ -72,10 +75,40 @@ WRITTEN = [
     (f.MemberRemoved("n2"), "91923ea26e32"),
     (f.SyncStandbysSet(1), "91923f01"),
     (f.TicketKeySaved(KEY), "919240c4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b"),
+    (f.ChangeTold(2, (7, 8), 9), "9194050292070809"),
+    (f.EventWebhookDisabled(2), "91920602"),
+    (f.CheckedIn(7, 1, "Gate A", "door-1"), "9195110701a6476174652041a6646f6f722d31"),
+    (f.PaymentPrepared(5, "pi_1", "secret"), "91941905a470695f31a6736563726574"),
+    (f.PaymentDeclined(5, "card_declined", "No."), "91941a05ad636172645f6465636c696e6564a34e6f2e"),
+    (f.PaymentAnswered(5), "91921b05"),
+    (f.RefundPending(6, "re_1"), "91932106a472655f31"),
+    (f.RefundAnswered(6), "91922206"),
+    (f.RefundRetried(6), "91922306"),
+    (f.ProviderEventTaken("evt_1"), "919224a56576745f31"),
+    (
+        f.ConcernRaised("dispute", "dp_1", "Why.", 7, 5, 6, 9980, "EUR"),
+        "919925a764697370757465a464705f31a45768792e070506cd26fca3455552",
+    ),
+    (f.ConcernClosed("dispute:dp_1"), "919226ac646973707574653a64705f31"),
+    (f.UserWebhookDisabled("ann"), "919229a3616e6e"),
+    (f.MailSet(True), "919241c3"),
+    (f.Delivered(41), "91924629"),
+    (f.DeliveryFailed(41, "550", 1700000900000), "91944729a3353530cf0000018bcff323a0"),
+    (f.DeliveryRetried(41), "91924829"),
+    (f.DeliveryDropped(41), "91924929"),
 ]
 
 # Facts as a version wrote them that did not know the last fields yet.
 WRITTEN_BEFORE = [
+    (
+        f.EventCreated(2, msgspec.structs.replace(DETAILS, webhook_url=None), TYPES),
+        msgspec.msgpack.decode(
+            bytes.fromhex(
+                "919401029da54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
+                "52cf0000018bcfe568000ac001919403a453656174cd137e64"
+            )
+        )[0],
+    ),
     (f.PaymentStarted(5, 7, 9980, None, 1_700_000_900_000), [20, 5, 7, 9980, None, 1_700_000_900_000]),
     (f.PaymentSucceeded(5, None), [22, 5, None]),
     (f.PaymentFailed(5, "card_declined"), [23, 5, "card_declined"]),

@@ -84,7 +84,7 @@ SPOILT = {
     "never paid": lambda s: setattr(row(s, 1), "payment_id", 0),
     "to be given out yet": lambda s: setattr(s.state, "next_booking_id", 3),
     "a notice has an id": lambda s: setattr(s.state, "next_notice_id", 1),
-    "is followed by": lambda s: s.state.notices.pop(1),
+    "is followed by": lambda s: s.state.notices.insert(0, s.state.notices.pop(1)),
     "names differ": lambda s: night(s).types_by_name.clear(),
     "was decided at seq": lambda s: setattr(row(s, 3), "seq", 10**6),
     "was made at": lambda s: setattr(row(s, 3), "created_ms", 10**15),

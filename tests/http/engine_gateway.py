@@ -3,10 +3,13 @@
 Owns the order of things a real node must keep too: decide at once, tell when durable. Time stands still unless a test
 moves it (`clock_ms`); what is decided is durable at once unless a test holds it back (`hold_back`, `let_go`). The
 payment provider answers at once, as the built-in test provider does, or not before `settle` when `provider_is_slow`.
+Its news are taken when a test says what they mean (`news`), with RIGHT_SIGNATURE. Listeners hear of notices as soon as
+these are durable, and None on `end_feed`.
 """
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +24,7 @@ from onsale.engine.commands import (
     SettlePayment,
     SettleRefund,
     StartPayment,
+    TakeProviderEvent,
 )
 from onsale.engine.decide import decide
 from onsale.engine.records import Booking, Notice, Refund
@@ -30,11 +34,24 @@ from onsale.engine.search import Hits, SearchRequest
 from onsale.engine.state import State
 from onsale.engine.status import REFUND_PENDING_AT_PROVIDER
 from onsale.http.call import Answer, Call
-from onsale.http.gateway import ClusterChange, ClusterView, GoneError, Member, UnavailableError
+from onsale.http.gateway import (
+    ClusterChange,
+    ClusterView,
+    Finding,
+    GoneError,
+    InvalidSignatureError,
+    LaneView,
+    Member,
+    Reconciliation,
+    TicketCode,
+    UnavailableError,
+)
 
 START_MS = 1_795_341_600_000  # 2026-11-22T10:00:00Z
+RIGHT_SIGNATURE = "t=1,v1=right"
 
 Done = Callable[[Reply, bool], None]
+Listener = Callable[[Notice | None], None]
 
 
 class EngineGateway:
@@ -63,6 +80,12 @@ class EngineGateway:
         self.is_busy = False  # whatever is awaited cannot be had
         self.past: dict[int, Booking] = {}
         self.commands: list[Command] = []  # all that were submitted
+        self.news: dict[bytes, TakeProviderEvent] | None = None  # by body; None: this node takes none
+        self.lane_views: list[LaneView] = []
+        self.findings: list[Finding] = []  # of the next reconciliation
+        self.ticket_public_key = "a-public-key"
+        self.listeners: list[tuple[str, Listener]] = []
+        self._told_notices = 0  # so many of them have been told to listeners
         self._refunds: dict[int, Refund] = {}
         self._notices: list[Notice] = []
         self._facts: list[dict[str, Any]] = []
@@ -88,10 +111,22 @@ class EngineGateway:
                 self._decide(chore, None)
         self._make_durable()
 
+    def decide(self, command: Command) -> Reply:
+        """Something that no call asks for, such as what became of a message."""
+        reply, _ = self._decide(command, None)
+        self._make_durable()
+        return reply
+
     def settle(self, payment_id: int, outcome: PaymentOutcome) -> None:
         """The provider says something."""
         self._decide(SettlePayment(payment_id, outcome, self.hold_ms), None)
         self._make_durable()
+
+    def end_feed(self) -> None:
+        """Nothing more will come from here."""
+        listeners, self.listeners = self.listeners, []
+        for _, listener in listeners:
+            listener(None)
 
     # -- the port -----------------------------------------------------------------------------------------------------
 
@@ -155,8 +190,49 @@ class EngineGateway:
             raise GoneError(self.first_seq)
         return [each for each in self._facts if after_seq < each["seq"] <= self._durable_seq][:limit]
 
-    def ticket_codes(self, booking_id: int, quantity: int) -> list[str]:
-        return [f"CODE-{booking_id}-{number}" for number in range(1, quantity + 1)]
+    def ticket_codes(self, event_id: int, booking_id: int, quantity: int) -> list[str]:
+        return [f"CODE-{event_id}-{booking_id}-{number}" for number in range(1, quantity + 1)]
+
+    def read_ticket(self, code: str) -> TicketCode | None:
+        said = re.fullmatch(r"CODE-([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,4})", code, re.ASCII | re.IGNORECASE)
+        return TicketCode(*map(int, said.groups())) if said else None
+
+    async def draw_code(self, code: str, form: str) -> bytes:
+        self._check_not_busy()
+        return f"<svg>{code}</svg>".encode() if form == "svg" else b"\x89PNG " + code.encode()
+
+    def webhook_secret(self, owner: str) -> str:
+        return f"whsec_{owner}"
+
+    def read_provider_event(self, body: bytes, signature: str) -> TakeProviderEvent | None:
+        if self.news is None:
+            return None
+        if signature != RIGHT_SIGNATURE:
+            raise InvalidSignatureError("The signature was not made with the secret of this webhook.")
+        return self.news.get(body, TakeProviderEvent(f"evt_{len(body)}"))
+
+    def subscribe(self, user_id: str, listener: Listener) -> Callable[[], None]:
+        listening = (user_id, listener)
+        self.listeners.append(listening)
+
+        def end() -> None:
+            if listening in self.listeners:
+                self.listeners.remove(listening)
+
+        return end
+
+    async def notices_after(self, user_id: str, after_id: int, limit: int) -> list[Notice]:
+        self._check_not_busy()
+        durable = [each for each in self.state.notices if each.seq <= self._durable_seq]
+        return [each for each in durable if each.user_id == user_id and each.id > after_id][:limit]
+
+    def lanes(self) -> list[LaneView]:
+        return self.lane_views
+
+    async def reconcile(self, since_ms: int) -> Reconciliation:
+        self._check_not_busy()
+        self.orders.append(("reconcile", since_ms))
+        return Reconciliation("stripe", since_ms, self.clock_ms, 3, 3, 1, 1, self.findings)
 
     async def forward(self, call: Call) -> Answer | None:
         self.forwarded.append(call)
@@ -222,6 +298,16 @@ class EngineGateway:
         self._untold = [each for each in self._untold if each[0] > self._durable_seq]
         for _, tell in told:
             tell()
+        self._tell_listeners()
+
+    def _tell_listeners(self) -> None:
+        notices = self.state.notices
+        while self._told_notices < len(notices) and notices[self._told_notices].seq <= self._durable_seq:
+            notice = notices[self._told_notices]
+            self._told_notices += 1
+            for user_id, listener in list(self.listeners):
+                if user_id == notice.user_id:
+                    listener(notice)
 
     def _matches(self, event_id: int, request: SearchRequest) -> bool:
         event = self.state.events.rows[event_id]

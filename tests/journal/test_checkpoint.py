@@ -166,7 +166,8 @@ def test_every_notice_is_there_once(path: Path) -> None:
         for start in range(0, len(history.batches), 7):
             play(state, history.batches[start : start + 7])
             checkpoint.write(*take(state))
-    assert query(path, "SELECT id, seq, at_ms, user_id, kind, event_id, booking_id FROM notifications") == notices
+    columns = "id, seq, at_ms, user_id, kind, event_id, booking_id, amount_minor, detail"
+    assert query(path, f"SELECT {columns} FROM notifications") == notices
 
 
 def test_keys_stay_in_their_order_when_one_is_used_anew(path: Path) -> None:

@@ -260,7 +260,8 @@ def test_rows_that_are_there_already_are_a_contradiction(path: Path) -> None:
     state = played(history.batches[:20])
     store(path, state)
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("INSERT INTO notifications VALUES (?, 1, 1, 'user-1', 'held', 1, 1)", (state.next_notice_id,))
+        row = "(?, 1, 1, 'user-1', 'held', 1, 1, 0, '')"
+        database.execute(f"INSERT INTO notifications VALUES {row}", (state.next_notice_id,))
     play(state, history.batches[20:])
     with pytest.raises(CorruptCheckpoint):
         store(path, state)

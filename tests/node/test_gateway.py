@@ -1,4 +1,4 @@
-"""Who decides commands here, and who waits for a payment provider's first word."""
+"""Who decides commands here, and which position reads show."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,41 +6,30 @@ from typing import Any
 import pytest
 
 from onsale.engine.codes import Code
-from onsale.engine.commands import Idempotency, PaymentSucceededOutcome, SettlePayment, StartPayment
-from onsale.engine.replies import Paid, PaymentUnderway, Reply
-from onsale.engine.status import PAYMENT_STARTED
-from onsale.node.gateway import PROVIDER_WAIT_SECONDS, NodeGateway
+from onsale.engine.commands import StartPayment
+from onsale.engine.replies import Paid, Reply
+from onsale.node.gateway import NodeGateway
 
-FIRST_KEY, OTHER_KEY = Idempotency(b"1" * 16, b"f" * 16), Idempotency(b"2" * 16, b"f" * 16)
-UNDERWAY = PaymentUnderway(1, 7, 3, 1_000, "EUR")
 PAID = Paid(2, 7, 3, 1, "Standing", 1, 1_000, "EUR")
 
 
-class Timer:
-    def __init__(self, seconds: float, callback: Any, arguments: tuple[Any, ...]) -> None:
-        self.seconds = seconds
-        self.cancelled = False
-        self._run = lambda: callback(*arguments)
+class Anything:
+    """A part that is not asked here."""
 
-    def cancel(self) -> None:
-        self.cancelled = True
-
-    def ring(self) -> None:
-        if not self.cancelled:
-            self._run()
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_arguments: name
 
 
 class Setting:
     """A gateway over a loop that says what it is told to, and timers that ring by hand."""
 
     def __init__(self) -> None:
-        payment = SimpleNamespace(id=7, status=PAYMENT_STARTED, key=FIRST_KEY.digest)
-        self.state = SimpleNamespace(payments=SimpleNamespace(rows={7: payment}), seq=4, at_ms=1_000)
-        self.says: Reply = UNDERWAY
-        self.timers: list[Timer] = []
+        self.state = SimpleNamespace(payments=SimpleNamespace(rows={}), seq=4, at_ms=1_000)
+        self.says: Reply = PAID
         parts: dict[str, Any] = dict.fromkeys(
-            ("search", "archive", "checkpointing", "journal", "tickets", "positions", "forwarder")
+            ("search", "history", "feed", "journal", "tickets", "positions", "forwarder", "outside", "news", "effects")
         )
+        parts["history"], parts["feed"] = Anything(), Anything()
         parts["positions"] = self.positions = SimpleNamespace(seq=3)
         self.changes = 0  # of who leads, as those are told who wait for that
         parts["forwarder"] = SimpleNamespace(primary_changed=self.primary_changed)
@@ -49,7 +38,7 @@ class Setting:
         self.gateway = NodeGateway(
             self.state,  # type: ignore[arg-type]
             **parts,
-            call_later=self.call_later,
+            call_later=lambda *_arguments: None,
             provider_name="test",
             hold_ms=1_000,
             member=lambda: self.member,  # type: ignore[arg-type, return-value]
@@ -72,66 +61,6 @@ class Setting:
 
     def now_ms(self) -> int:
         return 2_000
-
-    def call_later(self, seconds: float, callback: Any, *arguments: Any) -> Timer:
-        self.timers.append(Timer(seconds, callback, arguments))
-        return self.timers[-1]
-
-    def pay(self, key: Idempotency | None = None) -> list[Reply]:
-        self.says = UNDERWAY
-        answers: list[Reply] = []
-        self.gateway.submit(StartPayment("ada", 1, "10.00"), key, lambda reply, _replayed: answers.append(reply))
-        return answers
-
-    def settle(self) -> None:
-        self.says = PAID
-        self.gateway.settle(SettlePayment(7, PaymentSucceededOutcome(), 1_000))
-
-
-def test_the_providers_word_is_the_answer_and_leaves_no_timer_behind() -> None:
-    setting = Setting()
-    first, second = setting.pay(), setting.pay()
-    assert not first
-    setting.settle()
-    assert first == second == [PAID]
-    assert [timer.cancelled for timer in setting.timers] == [True, True]
-
-
-@pytest.mark.parametrize("settled_after", [False, True])
-def test_a_provider_that_takes_long_is_not_waited_for(settled_after: bool) -> None:
-    setting = Setting()
-    answers = setting.pay()
-    assert setting.timers[0].seconds == PROVIDER_WAIT_SECONDS
-    setting.timers[0].ring()
-    assert answers == [UNDERWAY]
-    if settled_after:
-        setting.settle()
-    assert answers == [UNDERWAY]
-
-
-def test_an_outcome_decided_before_the_first_reply_is_told_is_still_the_answer() -> None:
-    """A large batch is told over several turns, and the provider may have answered by then."""
-    setting = Setting()
-    setting.untold = []
-    answers = setting.pay(FIRST_KEY)
-    setting.settle()
-    setting.state.payments.rows.clear()  # a settled payment leaves memory as soon as that is decided
-    for tell in setting.untold:
-        assert not answers
-        tell()
-    assert answers == [PAID]
-
-
-def test_a_key_that_did_not_begin_the_attempt_is_answered_at_once() -> None:
-    """Its answer is kept as it is: the outcome is another key's, and would not be given again."""
-    setting = Setting()
-    first, other, unkeyed = setting.pay(FIRST_KEY), setting.pay(OTHER_KEY), setting.pay()
-    assert (first, other, unkeyed) == ([], [UNDERWAY], [])
-    setting.settle()
-    assert (first, other, unkeyed) == ([PAID], [UNDERWAY], [PAID])
-
-
-# --- roles
 
 
 def test_a_node_that_leads_decides_with_its_loop() -> None:

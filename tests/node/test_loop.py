@@ -462,3 +462,17 @@ def test_since_when_facts_are_not_safe() -> None:
     assert by_hand.loop.unsafe_since is not None
     by_hand.sync()
     assert by_hand.loop.unsafe_since is None
+
+
+def test_the_nodes_own_parts_are_not_told_to_give_up() -> None:
+    """What is owed to the outside waits for the first batch of an epoch, and that for a standby that may come late."""
+    by_hand = with_event(capacity=10)
+    seen: list[str] = []
+    by_hand.loop.once_durable(lambda: seen.append("nothing was under way"))
+    by_hand.ask(Book("ada", 1, HOLD_MS))
+    by_hand.loop.once_durable(lambda: seen.append("durable"))
+    by_hand.turn()
+    by_hand.loop.give_up_waiting(Code.NOT_DURABLE, "nobody knows")
+    assert seen == ["nothing was under way"]
+    by_hand.settle()
+    assert seen == ["nothing was under way", "durable"]

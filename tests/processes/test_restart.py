@@ -1,5 +1,7 @@
 """What was answered is there again: after Ctrl-C, after kill -9, after a crash in the middle of a payment."""
 
+import base64
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -129,13 +131,17 @@ async def test_the_ticket_key_of_an_earlier_version_is_taken_into_the_journal(da
     history.confirm(booking_id)
     history.write(data)
     (data / "ticket.key").write_bytes(b"o" * 32)
-    printed = TicketCodes(lambda: b"o" * 32).of(booking_id, 2)
+    body = booking_id.to_bytes(6, "big") + (1).to_bytes(2, "big")
+    printed = base64.b32encode(body + blake2b(body, digest_size=7, key=b"o" * 32).digest()).decode()
     node = Node(data)
     for _ in range(2):
         with node:
             async with Client(node.url) as client:
                 _, booking, _ = await client.call("GET", f"/booking/{booking_id}")
-                assert [ticket["code"] for ticket in booking["tickets"]] == printed
+                new = [ticket["code"] for ticket in booking["tickets"]]
+                assert new == TicketCodes(lambda: b"o" * 32).of(1, booking_id, 2)
+                _, ticket, _ = await client.call("GET", f"/tickets/{printed}")
+                assert (ticket["bookingId"], ticket["number"]) == (booking_id, 1)
                 _, facts, _ = await client.call("GET", f"/journal?after_seq={history.state.seq}")
                 (saved,) = [fact for fact in facts if fact["type"] == "ticket_key_saved"]
                 assert "key" not in saved

@@ -44,7 +44,7 @@ OWED = {
     ),
     "a cancelled event": (
         [*BUY, (3, book("bob"), "waiting 2 at 1"), (4, CANCEL, "0 held 1 sold 1 waiting of 1")],
-        ["ann held 1", "ann confirmed 1", "bob cancelled 2", "ann cancelled 1"],
+        ["ann held 1", "ann confirmed 1", "bob cancelled 2", "ann event_cancelled 1"],
     ),
 }
 
@@ -71,4 +71,4 @@ def test_money_that_came_too_late_and_went_back():
         (902, settle(1, SUCCEEDED), "hold_expired"),
         (903, refunded(1), "refund 1 of 10.00 succeeded, booking expired"),
     )
-    assert story.notices() == ["ann held 1", "ann lapsed 1", "bob held 2", "ann refunded 1"]
+    assert story.notices() == ["ann held 1", "ann lapsed 1", "bob held 2", "ann paid_too_late 1", "ann refunded 1"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from onsale.engine.commands import RaiseConcern
 from onsale.engine.status import BOOKING_NAMES
 from onsale.http.routes import ROUTES
 from onsale.tests.http.api_calls import EVENT, OPERATOR, Calls, token_of
@@ -19,7 +20,8 @@ ORGANISERS = {"organiser", "operator"}
 PUBLIC = [
     ("GET", "/events"), ("GET", "/events/1"), ("GET", "/events/1/availability"), ("GET", "/healthz"),
     ("GET", "/readyz"), ("GET", "/primary"), ("GET", "/replica"), ("GET", "/cluster"), ("GET", "/metrics"),
-    ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/errors"),
+    ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/errors"), ("GET", "/tickets/key"),
+    ("GET", "/tickets/CODE-1-2-1/qr.svg"), ("GET", "/tickets/CODE-1-2-1/qr.png"),
 ]  # fmt: skip
 PAYMENT = {"userId": "ada", "eventId": 1, "amount": "49.90", "bookingId": 1}
 
@@ -29,6 +31,9 @@ RULES: list[tuple[str, str, Any, set[str]]] = [
     ("POST", "/events", EVENT, ORGANISERS),
     ("PATCH", "/events/1", {"city": "Rome"}, ORGANISERS),
     ("POST", "/events/1/cancel", {}, ORGANISERS),
+    ("GET", "/events/1/progress", None, ORGANISERS),
+    ("GET", "/tickets/CODE-1-2-1", None, ORGANISERS),
+    ("POST", "/tickets/CODE-1-2-1/check-in", {}, ORGANISERS),
     ("POST", "/booking", {"userId": "ada", "eventId": 1}, ADAS),
     ("GET", "/booking/1", None, ADAS),
     ("DELETE", "/booking/1", None, ADAS),
@@ -39,6 +44,10 @@ RULES: list[tuple[str, str, Any, set[str]]] = [
     ("GET", "/users/ada/bookings", None, ADAS),
     ("GET", "/users/ada/notifications", None, ADAS),
     ("GET", "/journal", None, {"operator"}),
+    ("GET", "/outbox", None, {"operator"}),
+    ("POST", "/outbox/retry", {"all": True}, {"operator"}),
+    ("POST", "/outbox/concerns/close", {"id": "dispute:dp_1"}, {"operator"}),
+    ("POST", "/reconcile", None, {"operator"}),
     ("POST", "/cluster/failover", {}, {"operator"}),
     ("POST", "/cluster/switchover", {}, {"operator"}),
     ("POST", "/cluster/sync-standbys", {"syncStandbys": 1}, {"operator"}),
@@ -52,13 +61,16 @@ async def prepared() -> Calls:
     assert await calls.held(event_id) == 1
     assert await calls.paid(event_id) == 2
     await calls("PUT", "/users/ada", {}, OPERATOR)
+    calls.gateway.decide(RaiseConcern("dispute", "dp_1", "Somebody says that it was not them."))
     return calls
 
 
 def test_every_call_has_its_rule() -> None:
     covered = {(method, path.replace("/ada", "/{userId}").replace("/two", "/{name}")) for method, path, _, _ in RULES}
+    covered.add(("POST", "/webhooks/stripe"))  # its signature is its proof: test_webhooks.py
     for method, path, _ in ROUTES:
         shown = path.replace("{eventId}", "1")
+        shown = shown.replace("{code}", "CODE-1-2-1")
         shown = shown.replace("{bookingId}", "2" if path.endswith("refund") else "1")
         assert (method, shown) in covered, f"{method} {path} has no rule here"
 

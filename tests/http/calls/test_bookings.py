@@ -160,8 +160,10 @@ async def test_a_booking_is_shown_in_full(calls: Calls) -> None:
             "currency": "EUR",
             "clientSecret": None,
             "provider": "test",
+            "failure": None,
+            "detail": None,
         },
-        "tickets": [{"code": "CODE-1-1", "number": 1, "ticketType": "Standing"}],
+        "tickets": [{"code": "CODE-1-1-1", "number": 1, "ticketType": "Standing"}],
     }
     assert (await calls("GET", f"/booking/{booking_id}")).json() == confirmed
 

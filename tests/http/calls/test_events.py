@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from onsale.engine.commands import DisableWebhook, SettleDelivery, SettleRefund
 from onsale.tests.http.api_calls import EVENT, Calls, Got
 
 ITEM_FIELDS = {
@@ -83,11 +84,13 @@ async def test_a_new_event_is_answered_in_full(calls: Calls) -> None:
             {"id": 2, "name": "Standing", "price": "500", "capacity": 5, "available": 5, **counts},
         ],
         "waitingRoom": None,
+        "webhookUrl": None,
+        "webhookSecret": None,
         "seq": 1,
     }
     assert got.seq == 1
     read = await calls("GET", "/events/1")
-    assert read.json() == {name: value for name, value in got.json().items() if name != "seq"}
+    assert read.json() == {name: value for name, value in got.json().items() if name in DETAIL_FIELDS}
 
 
 async def test_fields_are_the_promised_ones(calls: Calls) -> None:
@@ -251,7 +254,78 @@ async def test_a_change_is_answered_with_the_event(calls: Calls) -> None:
     assert [each["name"] for each in event["ticketTypes"]] == ["Standing", "B"]
     assert event["seq"] == got.seq == 2
     read = (await calls("GET", f"/events/{event_id}")).json()
-    assert read == {name: value for name, value in event.items() if name != "seq"}
+    assert read == {name: value for name, value in event.items() if name in DETAIL_FIELDS}
+
+
+async def test_the_webhook_is_shown_to_organisers_alone(calls: Calls) -> None:
+    url, secret = "https://example.org/hook", "whsec_event:1"
+    made = (await calls("POST", "/events", EVENT | {"webhookUrl": url})).json()
+    assert (made["webhookUrl"], made["webhookSecret"]) == (url, secret)
+    for path in ("/events/1", "/events"):
+        assert b"ebhook" not in (await calls("GET", path)).body
+    kept = (await calls("PATCH", "/events/1", {"city": "Rome"})).json()
+    assert (kept["webhookUrl"], kept["webhookSecret"]) == (url, secret)
+    gone = (await calls("PATCH", "/events/1", {"webhookUrl": None})).json()
+    assert (gone["webhookUrl"], gone["webhookSecret"]) == (None, None)
+    again = await calls("PATCH", "/events/1", {"webhookUrl": url}, Idempotency_Key="k")
+    assert (await calls("PATCH", "/events/1", {"webhookUrl": url}, Idempotency_Key="k")).body == again.body
+
+
+async def test_the_progress_of_a_cancelled_event(calls: Calls) -> None:
+    event_id = await calls.event(webhookUrl="https://example.org/hook")
+    for user_id in ("ada", "bob"):
+        await calls("PUT", f"/users/{user_id}", {"webhookUrl": "https://example.org/hook"})
+        await calls.paid(event_id, user_id)
+    path = f"/events/{event_id}/progress"
+    for delivery_id in list(calls.gateway.state.deliveries.rows):
+        calls.gateway.decide(SettleDelivery(delivery_id))
+    nothing = {
+        "eventId": event_id,
+        "status": "on_sale",
+        "bookingsLeft": 0,
+        "refundsOwed": 0,
+        "refundsFailed": 0,
+        "messagesOwed": 0,
+        "messagesDead": 0,
+        "tellingOfChange": False,
+        "toldThrough": 0,
+        "tellThrough": 0,
+        "webhookDisabled": False,
+    }
+    got = await calls("GET", path)
+    assert got.json() == nothing
+    assert got.headers["Cache-Control"] == "private, no-store"
+    assert (await calls("POST", f"/events/{event_id}/cancel")).status == 200
+    assert (await calls("GET", path)).json() == nothing | {"status": "cancelled", "bookingsLeft": 2}
+    calls.gateway.pass_time(1)
+    # each of the two is told by two webhooks, theirs and the organiser's
+    begun = nothing | {"status": "cancelled", "refundsOwed": 2, "messagesOwed": 4}
+    assert (await calls("GET", path)).json() == begun
+    calls.gateway.decide(SettleRefund(1, failure="charge_disputed"))
+    calls.gateway.decide(SettleDelivery(max(calls.gateway.state.deliveries.rows), "410"))
+    failed = {"refundsOwed": 1, "refundsFailed": 1, "messagesOwed": 3, "messagesDead": 1}
+    assert (await calls("GET", path)).json() == begun | failed
+
+
+async def test_the_progress_of_telling_a_change_and_of_an_ended_sale(calls: Calls) -> None:
+    event_id = await calls.event(ticketTypes=[{"name": "S", "price": "1", "capacity": 1}])
+    await calls.paid(event_id)
+    await calls("POST", "/booking", {"userId": "bob", "eventId": event_id})
+    await calls("PATCH", f"/events/{event_id}", {"city": "Rome"})
+    path = f"/events/{event_id}/progress"
+    got = (await calls("GET", path)).json()
+    assert (got["tellingOfChange"], got["toldThrough"], got["tellThrough"]) == (True, 0, 2)
+    calls.gateway.pass_time(1)
+    got = (await calls("GET", path)).json()
+    assert (got["tellingOfChange"], got["toldThrough"], got["tellThrough"]) == (False, 2, 2)
+    assert (got["status"], got["bookingsLeft"]) == ("sold_out", 0)
+    calls.gateway.decide(DisableWebhook("https://example.org/hook", event_id=event_id))
+    assert (await calls("GET", path)).json()["webhookDisabled"] is False, "it has none"
+
+
+async def test_progress_of_no_event(calls: Calls) -> None:
+    for event_id, code in (("999", "no_such_event"), ("0", "no_such_event"), ("x", "invalid_field")):
+        assert (await calls("GET", f"/events/{event_id}/progress")).code == code
 
 
 TYPE_B = {"name": "B", "price": "5", "capacity": 3}

@@ -1,10 +1,12 @@
 """Users over the API: what they told us, their bookings and their notifications."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from onsale.tests.http.api_calls import Calls
+from onsale.engine.commands import DisableWebhook, PaymentDeclinedOutcome
+from onsale.tests.http.api_calls import EVENT, Calls
 
 HOLD_MS = 300_000
 STRANGE = {"a%2Fb": "a/b", "%C3%BC%20%F0%9F%92%BA": "ü 💺", "%7B%7D": "{}", "a+b": "a+b", "..": "..", "%25": "%"}
@@ -17,14 +19,48 @@ def calls() -> Calls:
 
 async def test_a_user_is_saved_and_shown(calls: Calls) -> None:
     details = {"name": "Ada", "email": "ada@example.org", "webhookUrl": "https://example.org/hook"}
+    webhook = {"webhookSecret": "whsec_user:ada", "webhookDisabled": False}
     got = await calls("PUT", "/users/ada", details)
-    assert (got.status, got.json()) == (200, {"userId": "ada", **details, "seq": 1})
+    assert (got.status, got.json()) == (200, {"userId": "ada", **details, **webhook, "seq": 1})
     read = await calls("GET", "/users/ada")
-    assert (read.status, read.json()) == (200, {"userId": "ada", **details})
+    assert (read.status, read.json()) == (200, {"userId": "ada", **details, **webhook})
     assert read.headers["Cache-Control"] == "private, no-store"
     await calls("PUT", "/users/ada", {"name": "Ada L."})
-    expected = {"userId": "ada", "name": "Ada L.", "email": None, "webhookUrl": None}
+    expected = {
+        "userId": "ada",
+        "name": "Ada L.",
+        "email": None,
+        "webhookUrl": None,
+        "webhookSecret": None,
+        "webhookDisabled": False,
+    }
     assert (await calls("GET", "/users/ada")).json() == expected, "PUT replaces"
+
+
+async def test_a_webhook_that_is_gone_is_shown_and_given_anew(calls: Calls) -> None:
+    await calls("PUT", "/users/ada", {"webhookUrl": "https://example.org/hook"})
+    calls.gateway.decide(DisableWebhook("https://example.org/hook", user_id="ada"))
+    assert (await calls("GET", "/users/ada")).json()["webhookDisabled"] is True
+    got = await calls("PUT", "/users/ada", {"webhookUrl": "https://example.org/hook"})
+    assert got.json()["webhookDisabled"] is False
+    assert (await calls("GET", "/users/ada")).json()["webhookDisabled"] is False
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://example.org/x", "example.org", "https://", "https:///x", "http://a b/", "https://ada:secret@example.org/",
+        "https://ada@example.org/", "http://example.org:99999/", "http://example.org:0/", "javascript:alert(1)",
+        "http://[::1", "https://example.org/\n", "http://example.org/\u2028", "https://example.org/" + "x" * 2_000, "",
+    ],
+)  # fmt: skip
+async def test_a_webhook_must_be_a_url_that_can_be_called(calls: Calls, url: str) -> None:
+    event_id = await calls.event()
+    for method, path, body in (
+        ("PUT", "/users/ada", {}), ("POST", "/events", EVENT), ("PATCH", f"/events/{event_id}", {}),
+    ):  # fmt: skip
+        got = await calls(method, path, body | {"webhookUrl": url})
+        assert (got.status, got.code, got.json()["field"]) == (400, "invalid_field", "webhookUrl")
 
 
 async def test_nobody_knows_everyone(calls: Calls) -> None:
@@ -81,7 +117,10 @@ async def test_notifications_tell_in_sentences(calls: Calls) -> None:
     told = (await calls("GET", "/users/ada/notifications")).json()
     assert [each["kind"] for each in told] == ["lapsed", "about_to_lapse", "your_turn"]
     last = told[-1]
-    assert set(last) == {"id", "kind", "eventId", "bookingId", "at", "seq", "text"}
+    assert set(last) == {
+        "id", "kind", "eventId", "bookingId", "at", "seq", "text", "amount", "currency", "detail",
+    }  # fmt: skip
+    assert (last["amount"], last["currency"], last["detail"]) == (None, None, None)
     assert (last["eventId"], last["bookingId"], last["at"]) == (event_id, 2, "2026-11-22T10:00:00.000Z")
     assert last["text"].startswith('It is your turn: tickets for "Jazz {event}"')
     first = await calls("GET", "/users/ada/notifications?limit=1")
@@ -89,6 +128,23 @@ async def test_notifications_tell_in_sentences(calls: Calls) -> None:
     link = first.headers["Link"]
     second = await calls("GET", link[1 : link.index(">")])
     assert [each["kind"] for each in second.json()] == ["about_to_lapse"]
+
+
+async def test_notifications_tell_of_money_and_of_why(calls: Calls) -> None:
+    event_id = await calls.event()
+    await calls.paid(event_id, "bob")
+    await calls.held(event_id)
+    pay = {"userId": "ada", "eventId": event_id, "amount": "49.90", "paymentMethod": "pm_card_authenticationRequired"}
+    assert (await calls("POST", "/pay", pay)).status == 202
+    calls.gateway.settle(2, PaymentDeclinedOutcome("insufficient_funds", "Use {another} card."))
+    (notice, _) = (await calls("GET", "/users/ada/notifications")).json()
+    assert notice["text"] == 'Your payment for "Jazz Night" did not go through. Use {another} card.'
+    assert (notice["kind"], notice["amount"], notice["currency"]) == ("payment_failed", "49.90", "EUR")
+    assert notice["detail"] == "Use {another} card."
+    assert (await calls("POST", "/booking/1/refund", {"amount": "9.90"})).status == 200
+    refunded = (await calls("GET", "/users/bob/notifications")).json()[0]
+    assert refunded["text"] == '9.90 EUR for "Jazz Night" have been given back to you.'
+    assert (refunded["amount"], refunded["currency"], refunded["detail"]) == ("9.90", "EUR", None)
 
 
 @pytest.mark.parametrize("path", ["/users/ada/bookings", "/users/ada/notifications"])
@@ -99,6 +155,26 @@ async def test_notifications_tell_in_sentences(calls: Calls) -> None:
 async def test_lists_refuse_by_parameter(calls: Calls, path: str, query: str, field: str) -> None:
     got = await calls("GET", f"{path}?{query}")
     assert (got.status, got.json()["field"]) == (400, field)
+
+
+async def test_a_list_of_many_tickets_lets_others_have_their_turn(calls: Calls) -> None:
+    """Their codes are signed on the event loop."""
+    event_id = await calls.event(maxPerUser=1_000, ticketTypes=[{"name": "S", "price": "1", "capacity": 1_000}])
+    for _ in range(3):
+        await calls.paid(event_id, quantity=50)
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    others = asyncio.create_task(count_turns())
+    got = await calls("GET", "/users/ada/bookings")
+    others.cancel()
+    assert [len(each["tickets"]) for each in got.json()] == [50, 50, 50]
+    assert turns >= 2
 
 
 async def test_a_list_says_the_position_of_its_first_look(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:

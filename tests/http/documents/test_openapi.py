@@ -12,27 +12,33 @@ import pytest
 import schemathesis
 
 from onsale.engine.codes import Code
+from onsale.engine.commands import RaiseConcern, SettleDelivery, SettleRefund
 from onsale.engine.facts import Held, Lapsed
 from onsale.http.documents.docs import docs_page
 from onsale.http.documents.openapi import OPERATIONS, describe, openapi_document
 from onsale.http.documents.openapi_parts import CONNECTION_ERRORS, Kind
 from onsale.http.documents.openapi_schemas import REQUESTS
-from onsale.http.gateway import ClusterChange
+from onsale.http.gateway import ClusterChange, Finding, LaneView
 from onsale.http.problems import STATUS
 from onsale.http.routes import ROUTES
 from onsale.http.wire.bookings import book_command, pay_command, refund_command, save_user_command
 from onsale.http.wire.events import change_event_command, create_event_command
+from onsale.http.wire.outbox import close_concern_body, reconcile_body, retry_body
+from onsale.http.wire.tickets import check_in_body
 from onsale.node.journal_view import view
 from onsale.tests.http.api_calls import OPERATOR, Calls, Got, token_of
+from onsale.tests.http.engine_gateway import RIGHT_SIGNATURE
 
 DOCUMENT = describe("1.2.3")
 OF_LATER_VERSIONS = {
-    Code.ALREADY_REDEEMED,
     Code.RATE_LIMITED,
     Code.QUEUE_REQUIRED,
     Code.CHALLENGE_REQUIRED,
 }
 OF_NO_CALL = {Code.METHOD_NOT_ALLOWED, Code.INTERNAL}  # of paths that have no such call, and of faults of ours
+
+
+STREAM = "/users/{userId}/stream"  # needs the connection itself: its own tests hold it against the contract
 
 
 def resolved(node: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +63,7 @@ def operation_of(method: str, target: str) -> dict[str, Any]:
         fits = len(pattern) == len(parts) and all(
             wanted.startswith("{") or wanted == part for wanted, part in zip(pattern, parts, strict=True)
         )
-        if candidate == method and fits:
+        if candidate == method and fits:  # one without a variable comes before one with
             return operation
     raise AssertionError(f"{method} {target} is not documented")
 
@@ -66,7 +72,7 @@ def validator(schema: dict[str, Any]) -> Any:
     """In the strictest reading: an answer's field that is not mentioned is a fault."""
     schemas = json.loads(json.dumps(DOCUMENT["components"]["schemas"]))
     for name, each in schemas.items():
-        if name not in (*REQUESTS, "Problem", "Fact"):
+        if name not in (*REQUESTS, "Problem", "Fact", "StripeEvent"):
             each["additionalProperties"] = False
     return jsonschema_rs.validator_for(
         {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": {"schemas": schemas}, **schema},
@@ -127,7 +133,8 @@ def test_it_is_served_as_json_and_always_the_same() -> None:
 
 
 def test_it_has_every_route_and_no_other() -> None:
-    assert {(method, path) for method, path, _ in operations()} == {(each.method, each.path) for each in ROUTES}
+    documented = {(method, path) for method, path, _ in operations()}
+    assert documented == {(each.method, each.path) for each in ROUTES} | {("GET", STREAM)}
 
 
 def test_calls_have_names_of_their_own() -> None:
@@ -188,6 +195,10 @@ def test_examples_of_bodies_are_taken() -> None:
     assert pay_command(example("post", "/pay")).amount == "99.80"
     assert refund_command(example("post", "/booking/{bookingId}/refund"), 1, 1).amount == "99.80"
     assert save_user_command(example("put", "/users/{userId}"), "u-1").email
+    assert check_in_body(example("post", "/tickets/{code}/check-in")).place == "Gate 3"
+    assert retry_body(example("post", "/outbox/retry")).refund_ids == [4]
+    assert close_concern_body(example("post", "/outbox/concerns/close"))
+    assert reconcile_body(example("post", "/reconcile"))
 
 
 async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
@@ -223,13 +234,33 @@ async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
     await calls.expect(409, "POST", "/pay", pay | {"bookingId": second})
     await calls.expect(422, "POST", "/booking/2/refund", {"amount": "19.01"})
     await calls.expect(200, "POST", "/booking/2/refund", {"amount": "1.00"})
+    third = await calls.paid(await calls.event(), "bob")
+    admitted = f"/tickets/CODE-3-{third}-1/check-in"
+    await calls.expect(200, "POST", admitted, {"place": "Gate 3"})
+    assert (await calls.expect(409, "POST", admitted, {"place": "Gate 4"}))["place"] == "Gate 3"
+    await calls.expect(200, "GET", f"/tickets/CODE-3-{third}-1")
     calls.gateway.provider_is_slow = True
     await calls.expect(202, "POST", "/booking/2/refund")
     await calls.expect(200, "GET", f"/booking/{second}")
+    for path in ("", "/qr.svg", "/qr.png"):
+        await calls.expect(200, "GET", f"/tickets/CODE-1-2-1{path}")
+    await calls.expect(200, "GET", "/tickets/key")
+    await calls.expect(409, "POST", "/tickets/CODE-1-2-1/check-in")  # it is being refunded
+    calls.gateway.news = {}
+    await calls.expect(200, "POST", "/webhooks/stripe", {}, Stripe_Signature=RIGHT_SIGNATURE)
     await calls.expect(200, "PUT", "/users/ada", {"name": "Ada"})
     for path in ("", "/bookings?limit=1", "/bookings", "/notifications"):
         await calls.expect(200, "GET", f"/users/ada{path}")
     await calls.expect(200, "POST", f"/events/{event_id}/cancel")
+    await calls.expect(200, "GET", f"/events/{event_id}/progress")
+    await fill_outbox(calls)
+    shown = await calls.expect(200, "GET", "/outbox?limit=1")
+    assert [len(shown[name]) for name in ("lanes", "refundsFailed", "messagesDead", "concerns")] == [1, 1, 1, 1]
+    assert (await calls.expect(200, "POST", "/outbox/retry", {"refundIds": [99]}))["notRetried"]
+    await calls.expect(200, "POST", "/outbox/retry", {"all": True})
+    await calls.expect(200, "POST", "/outbox/concerns/close", {"id": "dispute:dp_1"})
+    await calls.expect(404, "POST", "/outbox/concerns/close", {"id": "dispute:dp_9"})
+    await calls.expect(200, "POST", "/reconcile", {"since": "2026-01-01"})
     for path in ("/cluster/failover", "/cluster/switchover"):
         await calls.expect(200, "POST", path)
     await calls.expect(200, "POST", "/cluster/sync-standbys", {"syncStandbys": 1})
@@ -242,9 +273,24 @@ async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
         (operation["operationId"], int(status))
         for _, path, operation in operations()
         for status in operation["responses"]
-        if status.startswith("2") and path != "/journal"  # its facts come from the node
+        if status.startswith("2") and path not in ("/journal", STREAM)  # the facts come from the node
     }
     assert promised - calls.seen == set()
+
+
+async def fill_outbox(calls: Checked) -> None:
+    """One of everything that a person must look at."""
+    gateway = calls.gateway
+    await calls.expect(200, "PUT", "/users/eve", {"webhookUrl": "https://example.org/hook"})
+    await calls.held(await calls.event(), "eve")
+    (delivery_id,) = gateway.state.deliveries.rows
+    gateway.decide(SettleDelivery(delivery_id, "the address does not exist"))
+    (refund_id, *_) = gateway.state.refunds.rows
+    gateway.decide(SettleRefund(refund_id, failure="charge_disputed"))
+    for kind, reference in (("dispute", "dp_1"), ("unknown_payment", "pi_9")):
+        gateway.decide(RaiseConcern(kind, reference, "See the dashboard.", amount_minor=4990, currency="EUR"))
+    gateway.lane_views = [LaneView("mail", 3, 1, gateway.clock_ms, "no answer", gateway.clock_ms + 500)]
+    gateway.findings = [Finding("settled", "pi_1", 1, 1, 0, 4990, "EUR", "It had succeeded.", mended=True)]
 
 
 async def test_what_was_seen_before_is_not_sent_again(calls: Checked) -> None:
@@ -271,6 +317,15 @@ async def test_refusals_are_documented(calls: Checked) -> None:
     calls.gateway.pass_time(calls.gateway.hold_ms + 1)
     await calls.expect(410, "POST", "/pay", book | {"amount": "49.90"})
     await calls.expect(404, "GET", "/booking/999")
+    for path in ("", "/qr.svg", "/qr.png"):
+        await calls.expect(404, "GET", f"/tickets/NONSENSE{path}")
+    await calls.expect(404, "POST", "/tickets/NONSENSE/check-in")
+    await calls.expect(403, "POST", "/webhooks/stripe", {})
+    calls.gateway.news = {}
+    await calls.expect(400, "POST", "/webhooks/stripe", {}, Stripe_Signature="t=1,v1=forged")
+    await calls.expect(400, "POST", "/outbox/retry", {})
+    await calls.expect(400, "GET", "/outbox?cursor=x")
+    await calls.expect(404, "GET", "/events/999/progress")
     await calls.expect(404, "GET", "/users/nobody")
     await calls.expect(400, "GET", "/events?nonsense=1")
     await calls.expect(400, "GET", "/users/ada/bookings?limit=0")
@@ -283,6 +338,7 @@ async def test_refusals_are_documented(calls: Checked) -> None:
     calls.gateway.role, calls.gateway.leads = "standby", False
     calls.gateway.primary_address = "http://10.0.0.1:8080"
     await calls.expect(503, "POST", "/cluster/switchover")
+    await calls.expect(503, "POST", "/reconcile")
     await calls.expect(503, "GET", "/primary")
     await calls.expect(503, "POST", "/booking", book, Onsale_Forwarded_By="B")
     calls.gateway.ready = False
@@ -292,16 +348,18 @@ async def test_refusals_are_documented(calls: Checked) -> None:
     await calls.expect(503, "GET", "/replica?max_lag=0")
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS if each.path != STREAM], ids=lambda operation: operation.name
+)
 async def test_who_needs_a_token_is_true(operation: Any) -> None:
     """Without one: 401 where the document asks for one, and nowhere else; with a role that may not: 403."""
     calls = Checked(secured=True)
-    await calls.event()
-    path = operation.path.format(eventId=1, bookingId=1, userId="ada", name="two")
+    await calls.held(await calls.event())
+    path = operation.path.format(eventId=1, bookingId=1, userId="ada", name="two", code="CODE-1-1-1")
     if operation.name == "readJournal":
         path += "?after_seq=99"  # what facts look like is the node's affair; see the next test
     got = await calls(operation.method, path, operation.body_example)
-    asks = operation.kind in (Kind.PERSONAL, Kind.WRITE, Kind.ORDER)
+    asks = operation.kind in (Kind.PERSONAL, Kind.WRITE, Kind.ORDER, Kind.UNKEYED)
     assert (got.status == 401) == asks
     assert ("security" in operation_of(operation.method, path)) == asks
     if operation.role:

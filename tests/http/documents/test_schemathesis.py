@@ -30,6 +30,7 @@ from onsale.http.connection.server import make_runner
 from onsale.http.documents.docs import docs_page
 from onsale.http.documents.openapi import describe, openapi_document
 from onsale.http.documents.openapi_schemas import REQUESTS
+from onsale.http.gateway import TicketCode
 from onsale.http.hot import make_hot
 from onsale.http.metrics import Metrics, Reading
 from onsale.http.wire.times import format_ms
@@ -59,7 +60,7 @@ def strict_document() -> dict[str, Any]:
     return document
 
 
-schema = schemathesis.openapi.from_dict(strict_document())
+schema = schemathesis.openapi.from_dict(strict_document()).exclude(path_regex="/stream$")  # it would go on for ever
 schema.config.generation.allow_extra_parameters = False  # nobody refuses a header for being unknown
 
 
@@ -71,6 +72,9 @@ class CaughtUp(EngineGateway):
 
     async def search(self, request: SearchRequest, min_seq: int) -> Hits:
         return msgspec.structs.replace(await super().search(request, min_seq), seq=ID_MAX)
+
+    def read_ticket(self, code: str) -> TicketCode | None:
+        return TicketCode(1, 1, 1) if len(code) % 2 else None
 
     async def facts(self, after_seq: int, limit: int) -> list[dict[str, Any]]:
         return [{"at": format_ms(self.clock_ms)} | fact for fact in await super().facts(after_seq, limit)]

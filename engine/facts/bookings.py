@@ -1,0 +1,66 @@
+"""Facts about bookings until they are paid, once they have ended, and at the door. Tags 10 to 19.
+
+Owns their shapes; see the package for the rules that hold for all of them.
+"""
+
+import msgspec
+
+
+class Held(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=10):
+    booking_id: int
+    user_id: str
+    event_id: int
+    ticket_type_id: int
+    quantity: int
+    amount_minor: int
+    expires_ms: int
+
+
+class Waited(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=11):
+    """Joined the line, at its end."""
+
+    booking_id: int
+    user_id: str
+    event_id: int
+    ticket_type_id: int
+    quantity: int
+    amount_minor: int
+
+
+class Promoted(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=12):
+    """From the line into a hold."""
+
+    booking_id: int
+    expires_ms: int
+
+
+class LapseWarned(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=13):
+    booking_id: int
+
+
+class Lapsed(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=14):
+    """A hold ran out, or the sale was over before someone's turn came."""
+
+    booking_id: int
+
+
+class BookingCancelled(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=15):
+    """`reason`: given_up, event_cancelled, or capacity (a group larger than the whole capacity has become)."""
+
+    booking_id: int
+    reason: str
+
+
+class Retired(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=16):
+    """Ended long enough ago to leave memory for the checkpoint."""
+
+    booking_ids: tuple[int, ...]
+
+
+class CheckedIn(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=17):
+    """A ticket was shown at the door, once."""
+
+    booking_id: int
+    number: int
+    place: str
+    by: str

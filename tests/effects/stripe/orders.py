@@ -1,0 +1,37 @@
+"""Attempts and refunds to ask Stripe about."""
+
+from onsale.effects.provider import Charge, RefundOrder
+
+JOURNAL = "0123456789abcdef0123456789abcdef"
+
+
+def charge(
+    payment_id: int = 1,
+    *,
+    method: str | None = "pm_card_visa",
+    amount_minor: int = 4990,
+    currency: str = "EUR",
+    known: str | None = None,
+    description: str = "Booking 9",
+    receipt_email: str | None = None,
+) -> Charge:
+    return Charge(
+        f"onsale-{JOURNAL}-payment-{payment_id}", JOURNAL, payment_id, 9, amount_minor, currency, method, known,
+        description, receipt_email,
+    )  # fmt: skip
+
+
+def refund_order(
+    payment_reference: str | None,
+    refund_id: int = 1,
+    *,
+    amount_minor: int = 4990,
+    currency: str = "EUR",
+    tries: int = 1,
+    known: str | None = None,
+) -> RefundOrder:
+    again = f"-{tries}" if tries > 1 else ""
+    return RefundOrder(
+        f"onsale-{JOURNAL}-refund-{refund_id}{again}", JOURNAL, refund_id, 9, 1, payment_reference, amount_minor,
+        currency, known,
+    )  # fmt: skip
