@@ -42,6 +42,7 @@ LOOK_SECONDS_MAX = 120.0
 REFUND_LOOK_SECONDS_FIRST = 30.0
 REFUND_LOOK_SECONDS_MAX = 3600.0
 RESUMED_PER_TURN = 500
+YOUNG_MS = 20 * 3600 * 1000  # a provider keeps idempotency keys for a day
 
 _UNDER_WAY = (PAYMENT_PROCESSING, PAYMENT_REQUIRES_ACTION)
 
@@ -55,6 +56,7 @@ class PaymentEffects:
         *,
         hold_ms: int,
         journal_id: str,
+        now_ms: Callable[[], int],
         call_later: Callable[[float, Callable[[], None]], object],
         chance: Callable[[], float] = random.random,
         seconds: Callable[[], float] = time.monotonic,
@@ -67,6 +69,7 @@ class PaymentEffects:
         self._submit = submit
         self._hold_ms = hold_ms
         self._journal_id = journal_id
+        self._now_ms = now_ms
         self._call_later = call_later
         self._payments = Lane(
             "payments", self._ask, at_once=ASKED_AT_ONCE_MAX, call_later=call_later, chance=chance, seconds=seconds
@@ -246,6 +249,7 @@ class PaymentEffects:
             refund.amount_minor,
             refund.currency,
             refund.provider_reference,
+            is_young=refund.tries == 1 and self._now_ms() < refund.created_ms + YOUNG_MS,
         )
 
 

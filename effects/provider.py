@@ -51,7 +51,8 @@ class Charge(msgspec.Struct, frozen=True):
 class RefundOrder(msgspec.Struct, frozen=True):
     """`reference` names this try. `payment_reference`: the provider's name of the payment it gives back.
 
-    `provider_reference`: the provider's name of the refund, once it is known.
+    `provider_reference`: the provider's name of the refund, once it is known. Unless it `is_young`, it may have been
+    made before, under a key that is forgotten by now.
     """
 
     reference: str
@@ -63,6 +64,7 @@ class RefundOrder(msgspec.Struct, frozen=True):
     amount_minor: int
     currency: str
     provider_reference: str | None = None
+    is_young: bool = False  # the first try, and no older than a provider keeps an idempotency key
 
 
 class RefundResult(msgspec.Struct, frozen=True, tag="refund"):

@@ -198,6 +198,7 @@ class RaiseConcern(msgspec.Struct, gc=False, frozen=True):
     refund_id: int = 0
     amount_minor: int = 0
     currency: str = ""
+    payment_reference: str = ""  # the provider's name of the payment, where ours is not known yet; not kept
 
 
 class CloseConcern(msgspec.Struct, gc=False, frozen=True):

@@ -42,7 +42,7 @@ class Effects:
     ) -> None:
         """`settle` takes what came of something, and decides it."""
         self._payments = PaymentEffects(
-            provider, state, settle, hold_ms=hold_ms, journal_id=journal_id, call_later=call_later
+            provider, state, settle, hold_ms=hold_ms, journal_id=journal_id, now_ms=now_ms, call_later=call_later
         )
         self._messages = MessageEffects(
             state,

@@ -3,15 +3,19 @@
 Owns which of the node's parts answers what, and whether commands are decided here. Decides nothing.
 """
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+from msgspec.structs import replace
 
 from ..effects.orders import DrawCode, Drawn
 from ..effects.outside import Outside
 from ..effects.provider import ProviderUnavailable
 from ..engine.codes import Code
-from ..engine.commands import Command, Idempotency, TakeProviderEvent
-from ..engine.records import Notice
+from ..engine.commands import Command, Idempotency, RaiseConcern, TakeProviderEvent
+from ..engine.records import Notice, Payment
 from ..engine.replies import Refusal
 from ..engine.search import Hits, SearchRequest
 from ..engine.state import State
@@ -130,10 +134,24 @@ class NodeGateway:
         return lag_ms_of(self._member())
 
     def submit(self, command: Command, key: Idempotency | None, done: Done) -> None:
-        if isinstance(command, TakeProviderEvent):
-            self.answers.settle(command, lambda reply: done(reply, False))  # noqa: FBT003 - the port's signature
-        else:
+        if not isinstance(command, TakeProviderEvent):
             self.answers.submit(command, key, done)
+        elif isinstance(command.means, RaiseConcern) and command.means.payment_reference:
+            self._looking = asyncio.ensure_future(self._take_about_old_payment(command, command.means, done))
+        else:
+            self._take(command, done)
+
+    def _take(self, command: TakeProviderEvent, done: Done) -> None:
+        self.answers.settle(command, lambda reply: done(reply, False))  # noqa: FBT003 - the port's signature
+
+    async def _take_about_old_payment(self, command: TakeProviderEvent, concern: RaiseConcern, done: Done) -> None:
+        """News that name a payment as the provider does: find out which of ours it is. It has long left memory."""
+        payments: list[Payment] = []
+        with suppress(UnavailableError):  # a person can look it up as well
+            payments = await self._history.old_payments_referred_to([concern.payment_reference])
+        for payment in payments:
+            concern = replace(concern, payment_id=payment.id, booking_id=payment.booking_id)
+        self._take(replace(command, means=concern), done)
 
     def when_durable(self, done: Callable[[int | None], None]) -> None:
         loop = self._loop

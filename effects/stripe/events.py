@@ -136,7 +136,14 @@ def _of_dispute(event: _Event, raw: msgspec.Raw) -> News:
         f"{amount} of payment {dispute.payment_intent or 'unknown'} are disputed ({dispute.reason}); "
         "answer in Stripe's Dashboard before its deadline."
     )
-    concern = RaiseConcern("dispute", dispute.id, detail, amount_minor=amount_minor, currency=currency)
+    concern = RaiseConcern(
+        "dispute",
+        dispute.id,
+        detail,
+        amount_minor=amount_minor,
+        currency=currency,
+        payment_reference=dispute.payment_intent or "",
+    )
     return News(TakeProviderEvent(event.id, concern))
 
 

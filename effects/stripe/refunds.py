@@ -2,8 +2,8 @@
 
 Owns which requests a refund takes. A payment can be given back in several parts, so nothing but the idempotency key and
 our own name in the metadata keeps one part from going twice; and a key is forgotten after a day. So the list of the
-payment's refunds is always looked at first, and again before another key is used: a refund is made only when none of
-ours is there.
+payment's refunds is looked at first, but for a young refund's first try, and again before another key is used: a refund
+is made only when none of ours is there.
 
 Where a key was spent on an error of Stripe's own, Stripe may still finish what it left half done. Another key is used
 at once only where Stripe itself refuses a second one (it would be more than was paid), else after `mend_seconds`.
@@ -72,7 +72,10 @@ class Refunds:
             },
         }
         for number in range(1, KEYS_MAX + 1):
-            given_back, ours = await self._find(order, intent_id)
+            given_back: int = 0
+            ours: Refund | None = None
+            if number > 1 or not order.is_young:  # else its key is enough to make it once
+                given_back, ours = await self._find(order, intent_id)
             if ours is not None:
                 return ours
             key = _key(order, number)

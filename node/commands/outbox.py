@@ -70,7 +70,7 @@ def _given_up(_context: click.Context, _parameter: click.Parameter, values: tupl
     epilog=examples("onsale outbox retry refund-7 message-31", "onsale outbox retry --all"),
 )
 @click.argument("given_up", nargs=-1, metavar="ID...", callback=_given_up)
-@click.option("--all", "everything", is_flag=True, help="All that was given up.")
+@flag("--all", "everything", is_flag=True, help="All that was given up.")
 @node_flag
 @operator_flag
 @format_flag

@@ -19,7 +19,7 @@ MESSAGE_COLUMNS = ("message given up", "booking", "what", "by", "attempts", "use
 CONCERN_COLUMNS = ("concern", "since", "amount", "in words")
 LANES = {
     "payments": "provider: payments", "looks": "provider: news of payments", "refunds": "provider: refunds",
-    "mail": "mail", "webhooks": "webhooks",
+    "mail": "mail", "mail_urgent": "mail, urgent", "webhooks": "webhooks", "webhooks_urgent": "webhooks, urgent",
 }  # fmt: skip
 
 Document = dict[str, Any]

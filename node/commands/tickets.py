@@ -14,7 +14,11 @@ from .operator_client import client_of, node_flag
 from .output import print_json
 
 
-@click.group(cls=InOrder, context_settings=SETTINGS)
+@click.group(
+    cls=InOrder,
+    context_settings=SETTINGS,
+    epilog=examples("onsale tickets key", "onsale tickets check - --key $(onsale tickets key)"),
+)
 def tickets() -> None:
     """Check the codes of tickets, offline too."""
 
@@ -76,8 +80,8 @@ def check(*, codes: tuple[str, ...], public_key: str, file_format: str) -> None:
 def _each(codes: Iterable[str]) -> Iterator[str]:
     for code in codes:
         if code == "-":
-            lines = click.get_text_stream("stdin", errors="replace")
-            yield from (line.strip() for line in lines if line.strip())
+            lines = (line.decode(errors="replace").strip() for line in sys.stdin.buffer)
+            yield from (line for line in lines if line)
         else:
             yield code.strip()
 

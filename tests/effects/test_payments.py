@@ -141,6 +141,7 @@ class Bench:
             self._submit,
             hold_ms=HOLD_MS,
             journal_id="j",
+            now_ms=lambda: NOW_MS,
             call_later=self.clock.call_later,
             chance=lambda: 1.0,
             seconds=self.clock.seconds,
@@ -383,7 +384,7 @@ async def test_refunds_are_given_looked_at_and_given_again_under_another_referen
     await bench.pass_seconds(500)
     assert bench.provider.asked[1:] == ["refund refund-1", *["look_at_refund refund-1"] * 4]
     assert bench.provider.times[1:] == [0, 30, 90, 210, 450]
-    assert bench.provider.orders[0] == RefundOrder("onsale-j-refund-1", "j", 1, 1, 1, "pi", 400, "EUR")
+    assert bench.provider.orders[0] == RefundOrder("onsale-j-refund-1", "j", 1, 1, 1, "pi", 400, "EUR", is_young=True)
     assert bench.provider.orders[1].provider_reference == "re_1"
 
     bench.provider.say["look_at_refund"] = RefundResult("re_1", "the card was closed")

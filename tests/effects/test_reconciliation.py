@@ -186,7 +186,7 @@ class TestOneAttemptSeveralTimes:
         assert [each.concern_id for each in compare(ours, books).differences] == ["paid_twice:pi_b"]
 
     @pytest.mark.parametrize("first", [True, False])
-    def test_the_one_we_know_was_canceled_and_another_took_money(self, first: bool) -> None:  # noqa: FBT001
+    def test_the_one_we_know_was_canceled_and_another_took_money(self, first: bool) -> None:
         ours = Ours()
         payment = ours.prepared()
         books = [listed(payment, "canceled"), listed(payment, reference="pi_other")]

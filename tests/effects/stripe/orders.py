@@ -29,9 +29,10 @@ def refund_order(
     currency: str = "EUR",
     tries: int = 1,
     known: str | None = None,
+    is_young: bool = False,
 ) -> RefundOrder:
     again = f"-{tries}" if tries > 1 else ""
     return RefundOrder(
         f"onsale-{JOURNAL}-refund-{refund_id}{again}", JOURNAL, refund_id, 9, 1, payment_reference, amount_minor,
-        currency, known,
+        currency, known, is_young,
     )  # fmt: skip

@@ -65,6 +65,16 @@ async def test_once_however_often_it_is_asked(provider: StripeProvider, server: 
     assert server.ledger.kept() == 4000
 
 
+async def test_a_young_one_takes_a_single_request(provider: StripeProvider, server: StripeServer) -> None:
+    """Its key is enough: it can't have been made under one that Stripe has forgotten."""
+    reference = await paid(provider)
+    before = len(server.requests)
+    order = refund_order(reference, is_young=True)
+    assert await provider.refund(order) == await provider.refund(order)
+    assert len(server.requests) == before + 2
+    assert server.ledger.kept() == 0
+
+
 async def test_two_refunds_of_the_same_amount_are_two(provider: StripeProvider, server: StripeServer) -> None:
     reference = await paid(provider)
     first, second = await asyncio.gather(
@@ -144,13 +154,21 @@ async def test_a_try_that_went_through_after_all_is_not_made_again(
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("kind", ["error", "cut", "html", "unavailable", "rate_limit", "lock_timeout"])
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("amount_minor", [990, 4990])
+@pytest.mark.parametrize(("amount_minor", "is_young"), [(990, False), (990, True), (4990, True)])
 async def test_a_fault_at_any_step_gives_back_once(
-    provider: StripeProvider, server: StripeServer, clock: Clock, method: str, kind: Any, after: bool, amount_minor: int
+    provider: StripeProvider,
+    server: StripeServer,
+    clock: Clock,
+    method: str,
+    kind: Any,
+    after: bool,
+    amount_minor: int,
+    is_young: bool,
 ) -> None:
     reference = await paid(provider)
     server.fail(kind, after=after, times=3, path=REFUNDS, method=method)
-    result = await refunded_in_the_end(provider, refund_order(reference, amount_minor=amount_minor), clock)
+    order = refund_order(reference, amount_minor=amount_minor, is_young=is_young)
+    result = await refunded_in_the_end(provider, order, clock)
     assert result == RefundResult(server.rows("refund")[0]["id"])
     assert len(server.rows("refund")) == 1
     assert server.ledger.kept() == 4990 - amount_minor
