@@ -41,7 +41,7 @@ BEAT_SECONDS: Final = 15.0  # between comments: who has gone is noticed, and pro
 RETRY_MS: Final = 1_000  # after which a client that was cut comes back
 NOTICES_PER_WRITE: Final = 50
 BACKLOGS_AT_ONCE: Final = 32  # well below what the archive takes
-WOKEN_PER_TURN: Final = 64
+WOKEN_PER_TURN: Final = 32  # each takes some 50 microseconds
 
 _ROUTE: Final = "/users/{userId}/stream"  # in metrics
 _ALLOW: Final = ("Allow", "GET, HEAD, OPTIONS")

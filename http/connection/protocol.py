@@ -366,7 +366,7 @@ class Connection(FrameworkConnection):
         if self.transport is not None and not self._is_idle():
             self._drained = self._loop.create_future()
             await asyncio.wait([self._drained], timeout=timeout)
-        is_through = self.transport is None or self._is_idle()  # or only its handler is still at it: the client has gone
+        is_through = self.transport is None or self._is_idle()  # a handler whose client has left may still be at it
         await super().shutdown(timeout if is_through else CUT_SECONDS)
 
     def _tell_drained(self) -> None:

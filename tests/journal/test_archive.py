@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from onsale.engine.records import Booking
+from onsale.engine.records import Booking, Notice, Payment, Refund
 from onsale.engine.state import State
 from onsale.journal.archive import Archive
 from onsale.journal.checkpoint import Checkpoint
@@ -71,6 +71,31 @@ async def test_every_booking_is_found_in_memory_or_not(path: Path, archive: Arch
     assert await archive.booking(max(bookings) + 1) is None
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_payments_and_refunds_are_found_by_their_ids(path: Path, archive: Archive, seed: int) -> None:
+    payments: dict[int, Payment] = {}
+    refunds: dict[int, Refund] = {}
+    state = State()
+    with closing(Checkpoint(path)) as checkpoint:
+        for batch in rich_history(seed).batches:
+            play(state, [batch])
+            payments |= state.payments.changed | state.payments.archived
+            refunds |= state.refunds.changed | state.refunds.archived
+            checkpoint.write(*take(state))
+    assert len(payments) > len(state.payments.rows)
+    assert len(refunds) > len(state.refunds.rows)
+    assert {each.id: each for each in await archive.payments(range(1, state.next_payment_id + 5))} == payments
+    assert {each.id: each for each in await archive.refunds(range(1, state.next_refund_id + 5))} == refunds
+    some = sorted(payments)[::2]
+    assert sorted(each.id for each in await archive.payments(some)) == some
+    assert await archive.payments([]) == await archive.refunds([0, -1, 2**62, 2**70]) == []
+    named = {each.provider_reference: each for each in payments.values() if each.provider_reference}
+    assert named
+    found = await archive.payments_referred_to([*named, "pi_nobody's", "'; DROP TABLE payments; --"])
+    assert {each.provider_reference for each in found} == set(named)
+    assert await archive.payments_referred_to([]) == []
+
+
 async def test_a_users_bookings_come_page_by_page_newest_first(path: Path, archive: Archive) -> None:
     bookings, _ = store_in_steps(path, 1)
     for user_id in {booking.user_id for booking in bookings.values()}:
@@ -92,6 +117,19 @@ async def test_notices_come_page_by_page_newest_first(path: Path, archive: Archi
         first = await archive.notices_of(user_id, limit=5)
         assert first == expected[:5]
         assert await archive.notices_of(user_id, first[-1].id, 1_000) == expected[5:]
+
+
+async def test_notices_after_one_come_page_by_page_oldest_first(path: Path, archive: Archive) -> None:
+    notices = played(rich_history(1).batches).notices
+    store_in_steps(path, 1)
+    for user_id in {notice.user_id for notice in notices}:
+        expected = [notice for notice in notices if notice.user_id == user_id]
+        found: list[Notice] = []
+        while page := await archive.notices_after(user_id, found[-1].id if found else 0, 3):
+            assert len(page) <= 3
+            found += page
+        assert found == expected
+    assert await archive.notices_after("nobody", 0, 3) == []
 
 
 async def test_refunds_and_payments_are_found_before_and_after_they_are_settled(path: Path, archive: Archive) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import email.utils
 import random
+import socket
+import struct
 import time
 
 import pytest
@@ -317,3 +319,58 @@ async def test_what_is_never_answered_does_not_keep_the_server_from_stopping():
         for client in (hot, cold):
             assert await client.rest() == b""
             client.writer.close()
+
+
+async def test_what_is_done_for_a_client_that_left_is_waited_for_and_no_longer():
+    async with serving(shutdown_seconds=5) as server:
+        done = []
+
+        async def work(request: web.Request) -> web.Response:
+            await server.gate.wait()
+            done.append(request.path)
+            return web.Response()
+
+        server.handlers["/cold/work"] = work
+        client = await server.connect()
+        client.send(get("/cold/work"))
+        await until(lambda: server.handled)
+        linger = struct.pack("ii", 1, 0)  # so that it is not merely its sending side that ends
+        client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        client.writer.transport.abort()
+        await until(lambda: server.connection.transport is None)
+        stopping = asyncio.create_task(server.runner.cleanup())
+        await asyncio.sleep(0)
+        server.gate.set()
+        async with asyncio.timeout(2):
+            await stopping
+        assert done == ["/cold/work"]
+
+
+async def test_a_stream_ends_with_its_client_and_is_not_counted():
+    async with serving(connections_max=1) as server:
+        ended = asyncio.Event()
+
+        async def stream(request: web.Request) -> web.StreamResponse:
+            request.protocol.begin_stream()  # type: ignore[attr-defined]
+            response = web.StreamResponse()
+            await response.prepare(request)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+            return response
+
+        server.handlers["/cold/stream"] = stream
+        client = await server.connect()
+        client.send(get("/cold/stream"))
+        await client.reader.readuntil(b"\r\n\r\n")
+        async with await server.connect() as other:
+            other.send(get("/now"))
+            assert await other.bodies(1) == ["GET/now"]
+            client.writer.transport.abort()
+            async with asyncio.timeout(5):
+                await ended.wait()
+            other.send(get("/now"))
+            assert await other.bodies(1) == ["GET/now"]
+            async with await server.connect() as third:
+                assert (await third.response()).status == 503
