@@ -66,7 +66,7 @@ class Lane:
         self._in_group: dict[Hashable, int] = {}  # in flight
         self._parked: dict[Hashable, deque[int]] = {}  # due, and their group has no room
         self._paused_until = 0.0  # 0: not paused
-        self._pauses = 0  # since the lane was last as wide as it may be
+        self._pauses = 0  # how long the next pause may be: one more for each, half of it gone with each success
         self._period = 0  # a pause ends one and begins the next: what was begun before tells nothing of it
         self._width = at_once  # how many of this period may be in flight …
         self._begun = 0  # … and how many are
@@ -228,10 +228,9 @@ class Lane:
         self.failing_since_seconds = None
         if self._failures:
             self._failures.pop(item, None)
+        self._pauses //= 2  # single failures far apart are no long outage
         if self._width < self._at_once and not self._paused_until:
             self._width = min(self._width * 2, self._at_once)
-            if self._width == self._at_once:
-                self._pauses = 0
 
     def _failed(
         self, item: int, reason: str, retry_after_seconds: float | None = None, *, down_in: int | None = None

@@ -119,25 +119,27 @@ class ProviderAnswers:
         return None if row is None else row.key
 
     def _give_up_waiting(self, asked: Asked, done: Done) -> None:
-        """Tell that it is under way, once it is agreed that this is the answer."""
+        """Tell all who wait for this that it is under way, once it is agreed that this is the answer: it is from then
+        on, so nobody may be told another one.
+        """
         waiting = self._waiting[asked]
-        mine = waiting[done]
         if asked in self._settling:  # the outcome is decided, and will be told in a moment
             timer = self._call_later(RETRY_SECONDS, self._give_up_waiting, asked, done)
-            waiting[done] = mine._replace(timer=timer)
+            waiting[done] = waiting[done]._replace(timer=timer)
             return
-        del waiting[done]
-        if not waiting:
-            del self._waiting[asked]
+        del self._waiting[asked]
+        for each in waiting.values():
+            each.timer.cancel()
         kind, number = asked
         stop = StopWaiting(payment_id=number) if kind == "payment" else StopWaiting(refund_id=number)
-        self._submit()(stop, None, lambda reply, _replayed: self._stopped(done, mine, reply))
+        self._submit()(stop, None, lambda reply, _replayed: self._stopped(waiting, reply))
 
-    def _stopped(self, done: Done, mine: _Waiting, reply: Reply) -> None:
-        if isinstance(reply, Refusal):  # it could not be agreed on: better no answer than one that changes
-            done(reply, False)  # noqa: FBT003 - the port's signature
-        else:
-            done(mine.reply, mine.replayed)
+    def _stopped(self, waiting: dict[Done, _Waiting], reply: Reply) -> None:
+        for done, mine in waiting.items():
+            if isinstance(reply, Refusal):  # it could not be agreed on: better no answer than one that changes
+                done(reply, False)  # noqa: FBT003 - the port's signature
+            else:
+                done(mine.reply, mine.replayed)
 
     def settle(self, command: Command, told: Callable[[Reply], None] | None = None) -> None:
         """The provider's word comes in: decide it, and answer whoever waited for it. `told` is called with the reply

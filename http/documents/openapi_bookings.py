@@ -101,6 +101,13 @@ _LAST_EVENT_ID: Final = parameter(
     "The `id` of the last one that came; what was told since comes first. A browser sends it by itself.",
 )
 
+_LAST_EVENT_ID_IN_QUERY: Final = parameter(
+    "last_event_id",
+    "query",
+    {"type": "string"},
+    "The same, for those who can't set headers. The header counts where both are there.",
+)
+
 OPERATIONS: Final = (
     Operation(
         "POST",
@@ -279,7 +286,9 @@ OPERATIONS: Final = (
                 content_type="text/event-stream",
             )
         },
-        "It goes on until either side hangs up. After a cut it goes on where it was, without a gap.",
-        parameters=(shared(USER_ID), _LAST_EVENT_ID),
+        "It goes on until either side hangs up. After a cut it goes on where it was, without a gap. A browser's "
+        "EventSource gives up after an answer that is no stream: make a new one when its `readyState` is CLOSED.",
+        parameters=(shared(USER_ID), _LAST_EVENT_ID, _LAST_EVENT_ID_IN_QUERY),
+        codes=(Code.INVALID_FIELD, Code.UNKNOWN_FIELD, Code.RATE_LIMITED, Code.OVERLOADED, Code.REPLICA_BEHIND),
     ),
 )

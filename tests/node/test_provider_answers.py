@@ -273,3 +273,16 @@ def test_who_asks_about_an_abandoned_attempt_waits_for_the_answer_to_their_key()
     again = setting.ask(FIRST_KEY)
     setting.tell()
     assert again == [(reply, True)]
+
+
+def test_when_one_gives_up_waiting_nobody_is_told_anything_else() -> None:
+    setting = Setting()
+    first, second = setting.ask(FIRST_KEY), setting.ask(FIRST_KEY)
+    setting.tell()
+    setting.timers[0].ring()
+    setting.settle()
+    setting.tell()
+    assert [type(reply) for reply, _ in (*first, *second)] == [PaymentUnderway, PaymentUnderway]
+    again = setting.ask(FIRST_KEY)
+    setting.tell()
+    assert again[0][0] == first[0][0] == second[0][0]
