@@ -26,6 +26,7 @@ from ..wire.query import cursor_after, cursor_before, limit_of, next_link, parse
 LIST_PARAMETERS: Final = ("limit", "cursor")
 RETRIED_AT_ONCE: Final = 200  # so that others' calls are decided in between
 RETRIED_MAX: Final = 10_000  # by one call; another one goes on
+RECONCILED_MS: Final = 7 * 24 * 3600 * 1000  # looked back, unless a call says since when
 NOT_RETRIED_SHOWN_MAX: Final = 100
 
 _Retry = RetryRefund | RetryDelivery
@@ -76,6 +77,8 @@ async def post_reconcile(api: Api, call: Call) -> Answer:
     access.operator(api.authenticator, call)
     since_ms = reconcile_body(call.body)
     gateway = api.gateway
+    if since_ms is None:
+        since_ms = max(gateway.now_ms() - RECONCILED_MS, 0)
     if not gateway.leads:
         address = gateway.primary_address
         where: dict[str, Any] = {"primaryAddress": address} if address else {}

@@ -65,11 +65,11 @@ def close_concern_body(body: bytes) -> str:
     return check_text(_close.decode(body).id, "id")
 
 
-def reconcile_body(body: bytes) -> int:
-    """Since when, in milliseconds since 1970; 0: from the beginning."""
+def reconcile_body(body: bytes) -> int | None:
+    """Since when, in milliseconds since 1970; None: it does not say."""
     since = _reconcile.decode(body).since
     if since is None:
-        return 0
+        return None
     day_ms = parse_day(since)
     return to_ms(since, "since") if day_ms is None or day_ms < 0 else day_ms
 

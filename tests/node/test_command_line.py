@@ -18,7 +18,8 @@ from onsale.node.options import NodeOptions, TlsFiles
 COMMANDS = [
     (), ("serve",), ("standby",), ("replica",), ("verify",), ("inspect",), ("events",), ("events", "import"),
     ("events", "export"), ("token",), ("status",), ("switchover",), ("failover",), ("sync-standbys",), ("members",),
-    ("members", "remove"),
+    ("members", "remove"), ("events", "cancel"), ("events", "progress"), ("tickets",), ("tickets", "key"),
+    ("tickets", "check"), ("outbox",), ("outbox", "retry"), ("outbox", "close"), ("reconcile",),
 ]  # fmt: skip
 
 
@@ -80,7 +81,7 @@ def test_every_flag_stands_in_the_environment_under_its_own_name() -> None:
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:
-    result = run("reconcile")
+    result = run("reconsider")
     assert result.exit_code == ExitCode.USAGE
     assert "No such command" in result.stderr
 

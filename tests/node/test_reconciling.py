@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ from onsale.engine.limits import CONCERNS_MAX
 from onsale.engine.records import Payment
 from onsale.engine.status import PAYMENT_SUCCEEDED
 from onsale.http.gateway import Reconciliation, UnavailableError
+from onsale.journal.archive import Archive
 from onsale.node import findings as findings_module
+from onsale.node.checkpointing import Checkpointing
+from onsale.node.history import History
 from onsale.node.reconciling import (
     AGAIN_SECONDS,
     CLOCKS_APART_MS,
@@ -25,6 +29,7 @@ from onsale.node.reconciling import (
     Reconciling,
 )
 from onsale.tests.effects.ledgers import AMOUNT_MINOR, HOLD_MS, JOURNAL, NOW_MS, Ours, Theirs, listed, listed_refund
+from onsale.tests.journal.checkpoints import store
 
 
 class Node:
@@ -407,3 +412,46 @@ async def test_the_loop_is_not_held() -> None:
     assert found.payments_theirs == 1_000
     assert len(node.commands) == 1_000
     assert most <= 64
+
+
+# --- our own books
+
+
+class NoWriter:
+    """Nothing more is written."""
+
+    busy = True
+
+    def hand_over(self, *_: Any) -> None:
+        raise AssertionError
+
+
+async def test_books_of_memory_and_database_are_one(node: Node, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.sqlite"
+    stored, lost = node.ours.paid(), node.ours.paid()
+    under_way = node.ours.prepared()
+    refund = node.ours.refund(SettleRefund(0, "re_1"))
+    store(path, node.ours.state)
+    memory_no_more = node.ours.state.payments.archived
+    assert not memory_no_more
+    recent, new = node.ours.paid(), node.ours.prepared()
+    checkpointing = Checkpointing(
+        node.ours.state, NoWriter(), epoch=lambda: 1, journal_id=b"", seq=0, call_later=lambda *_: None
+    )
+    node.theirs.on_books = [listed(each) for each in (stored, under_way, recent, new)]
+    node.theirs.on_books.append(listed(stored, reference="pi_4", payment_id=4, booking_id=4))
+    by_hand = listed_refund(refund, reference="re_h", refund_id=0, journal_id="", payment_reference="pi_1")
+    node.theirs.refunds_on_books = [listed_refund(refund), by_hand]
+    async with Archive(path) as archive:
+        history = History(checkpointing, archive)
+        found = await node.made(node.theirs, history).run(0)
+        assert {(each.kind, each.reference) for each in found.findings} == {
+            ("missing_payment", lost.provider_reference),
+            ("unknown_refund", "re_h"),
+            ("settled", under_way.provider_reference),
+            ("settled", new.provider_reference),
+        }
+        assert (found.payments_ours, found.refunds_ours) == (6, 1)
+        known = await history.payments(range(1, 10))
+        assert sorted(known) == [1, 2, 3, 4, 5, 6]
+        assert known[3] is under_way, "what is in memory is newer"

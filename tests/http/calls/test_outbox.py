@@ -252,11 +252,14 @@ async def test_a_concern_is_closed_once(calls: Calls) -> None:
         assert (got.status, got.json()["field"]) == (400, "id")
 
 
+WEEK_BEFORE_MS = 1_794_736_800_000
+
+
 @pytest.mark.parametrize(
     ("body", "since_ms"),
     [
-        (None, 0),
-        ({}, 0),
+        (None, WEEK_BEFORE_MS),
+        ({}, WEEK_BEFORE_MS),
         ({"since": "2026-11-22"}, 1_795_305_600_000),
         ({"since": "2026-11-22T10:00:00Z"}, 1_795_341_600_000),
     ],

@@ -31,7 +31,6 @@ from onsale.tests.http.engine_gateway import RIGHT_SIGNATURE
 
 DOCUMENT = describe("1.2.3")
 OF_LATER_VERSIONS = {
-    Code.RATE_LIMITED,
     Code.QUEUE_REQUIRED,
     Code.CHALLENGE_REQUIRED,
 }
