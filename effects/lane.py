@@ -4,9 +4,10 @@ Owns which items wait, until when, and which are being worked on; nothing of wha
 from the state whenever its turn comes, so items are numbers and nothing of this is kept anywhere.
 
 Promises: an item is never worked on twice at once; one that is added meanwhile is worked on again afterwards. When
-whoever is asked is down, the whole lane pauses with growing gaps, then a single item tries whether that has changed,
-and the others follow, twice as many after each success. One item that fails for itself only waits longer itself. A
-waiting item costs about 150 bytes and no task, and no turn of the event loop starts or looks at more than a few.
+whoever is asked is down, the whole lane pauses with growing gaps, then a single item tries whether that has changed (or
+a new one does at once, for somebody waits for it), and the others follow, twice as many after each success. One item
+that fails for itself only waits longer itself. A waiting item costs about 150 bytes and no task, and no turn of the
+event loop starts or looks at more than a few.
 """
 
 import asyncio
@@ -66,6 +67,7 @@ class Lane:
         self._in_group: dict[Hashable, int] = {}  # in flight
         self._parked: dict[Hashable, deque[int]] = {}  # due, and their group has no room
         self._paused_until = 0.0  # 0: not paused
+        self._told_to_wait = False  # by whoever is asked
         self._pauses = 0  # how long the next pause may be: one more for each, half of it gone with each success
         self._period = 0  # a pause ends one and begins the next: what was begun before tells nothing of it
         self._width = at_once  # how many of this period may be in flight …
@@ -94,7 +96,8 @@ class Lane:
         if self._closed:
             return
         in_flight = item in self._flights
-        if not (delay_seconds or in_flight or self._due or self._paused_until) and self._has_room():
+        nothing_waits = not self._due and not self._paused_until and self._has_room()
+        if not (delay_seconds or in_flight) and (nothing_waits or self._may_probe(item)):
             self._begin(item)
             return
         due = self._seconds() + delay_seconds
@@ -130,6 +133,18 @@ class Lane:
 
     def _has_room(self) -> bool:
         return self._begun < self._width and len(self._flights) < self._at_once
+
+    def _may_probe(self, item: int) -> bool:
+        """Whether a new item may try, in the midst of a pause, if whoever is asked is back: somebody waits for it. One
+        at a time, and never where the other side said how long it wants to be left alone.
+        """
+        return (
+            self._paused_until > 0
+            and not self._told_to_wait
+            and not self._begun
+            and len(self._flights) < self._at_once
+            and item not in self._due
+        )
 
     def _pump(self) -> None:
         """Begin what is due and has room, and see to it that the rest has its turn."""
@@ -194,7 +209,7 @@ class Lane:
             log.exception("%s: the work on %d went wrong", self.name, item)
             self._failed(item, f"{type(error).__name__}: {error}")
         else:
-            self._succeeded(item)
+            self._succeeded(item, period)
         self._land(item, group, period)
 
     def _land(self, item: int, group: Hashable, period: int) -> None:
@@ -224,8 +239,10 @@ class Lane:
             if not parked:
                 del self._parked[group]
 
-    def _succeeded(self, item: int) -> None:
+    def _succeeded(self, item: int, period: int) -> None:
         self.failing_since_seconds = None
+        if period == self._period:  # begun since the last pause began
+            self._paused_until = 0.0
         if self._failures:
             self._failures.pop(item, None)
         self._pauses //= 2  # single failures far apart are no long outage
@@ -264,10 +281,12 @@ class Lane:
             self._paused_until = now + (
                 self._back_off_seconds(self._pauses) if retry_after_seconds is None else retry_after_seconds
             )
+            self._told_to_wait = retry_after_seconds is not None
             self._pauses += 1
             log.warning("%s: %s; all wait for %.1f s", self.name, self.last_failure, self._paused_until - now)
         elif retry_after_seconds is not None:
             self._paused_until = max(self._paused_until, now + retry_after_seconds)
+            self._told_to_wait = True
 
     def _back_off_seconds(self, failures: int) -> float:
         """Full jitter, so that those who failed together do not come again together."""

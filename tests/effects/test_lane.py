@@ -187,6 +187,38 @@ async def test_after_a_pause_the_lane_opens_step_by_step() -> None:
     assert len(bench.outside.done) == 40
 
 
+async def test_a_new_item_tries_in_the_midst_of_a_pause_and_the_others_follow_it() -> None:
+    """Whoever pays the moment the provider is back need not wait for the pause to end."""
+    bench = Bench()
+    bench.outside.fault = lambda _item: ProviderUnavailable("down")
+    bench.lane.add(1)
+    await bench.pass_seconds(100)
+    pause_seconds = bench.lane.resumes_in_seconds
+    assert pause_seconds > 10
+    bench.lane.add(2)
+    bench.lane.add(3)
+    await bench.turns()
+    assert [item for _, item in bench.outside.tried[-2:]] == [1, 2], "one at a time"
+    assert bench.lane.resumes_in_seconds >= pause_seconds, "it is still down"
+    bench.outside.fault = lambda _item: None
+    bench.lane.add(4)
+    await bench.pass_seconds(0)
+    assert bench.outside.done[0] == 4
+    assert bench.lane.resumes_in_seconds == 0
+    await bench.pass_seconds(RETRY_SECONDS_MAX)
+    assert sorted(bench.outside.done) == [1, 2, 3, 4]
+
+
+async def test_who_asked_to_be_left_alone_is_left_alone_by_new_items_too() -> None:
+    bench = Bench()
+    bench.outside.fault = lambda _item: ProviderUnavailable("too many", retry_after_seconds=30.0)
+    bench.lane.add(1)
+    await bench.pass_seconds(1)
+    bench.lane.add(2)
+    await bench.pass_seconds(20)
+    assert [item for _, item in bench.outside.tried] == [1]
+
+
 async def test_what_the_other_side_asked_for_is_honoured() -> None:
     bench = Bench()
     bench.outside.fault = lambda _item: ProviderUnavailable("too many requests", retry_after_seconds=17.0)
