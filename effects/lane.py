@@ -38,6 +38,7 @@ class Lane:
         work: Callable[[int], Awaitable[None]],
         *,
         at_once: int,
+        a_second_max: float = math.inf,
         call_later: Callable[[float, Callable[[], None]], object],
         chance: Callable[[], float] = random.random,
         seconds: Callable[[], float] = time.monotonic,
@@ -46,7 +47,8 @@ class Lane:
     ) -> None:
         """`work` looks at the state itself: for an item that is not owed any more it just returns. It raises
         ProviderUnavailable; whatever else it raises is logged, and the item waits as if it had failed for itself.
-        `group`: what an item belongs to (None: nothing), of which no more than `at_once_per_group` are worked on.
+        `a_second_max`: how many are begun in a second. `group`: what an item belongs to (None: nothing), of which no
+        more than `at_once_per_group` are worked on.
         """
         assert at_once > 0
         assert (group is None) == (at_once_per_group == 0)
@@ -55,6 +57,8 @@ class Lane:
         self.failing_since_seconds: float | None = None  # by the clock `seconds`; None once anything succeeded again
         self._work = work
         self._at_once = at_once
+        self._gap_seconds = 1.0 / a_second_max
+        self._next_begin = 0.0  # no item is begun before
         self._call_later = call_later
         self._chance = chance
         self._seconds = seconds
@@ -96,7 +100,7 @@ class Lane:
         if self._closed:
             return
         in_flight = item in self._flights
-        nothing_waits = not self._due and not self._paused_until and self._has_room()
+        nothing_waits = not self._due and not self._paused_until and self._has_room() and not self._is_too_fast()
         if not (delay_seconds or in_flight) and (nothing_waits or self._may_probe(item)):
             self._begin(item)
             return
@@ -134,6 +138,9 @@ class Lane:
     def _has_room(self) -> bool:
         return self._begun < self._width and len(self._flights) < self._at_once
 
+    def _is_too_fast(self) -> bool:
+        return self._gap_seconds > 0 and self._seconds() < self._next_begin
+
     def _may_probe(self, item: int) -> bool:
         """Whether a new item may try, in the midst of a pause, if whoever is asked is back: somebody waits for it. One
         at a time, and never where the other side said how long it wants to be left alone.
@@ -159,6 +166,9 @@ class Lane:
         for _ in range(LOOKED_AT_PER_TURN_MAX):
             if not self._queue or not self._has_room():
                 return  # what lands makes room
+            if self._is_too_fast():
+                self._wake(now, self._next_begin)
+                return
             due, item = self._queue[0]
             if item in self._flights or self._due.get(item) != due:
                 heappop(self._queue)
@@ -193,6 +203,8 @@ class Lane:
                 return
             self._in_group[group] = taken + 1
         self._due.pop(item, None)
+        if self._gap_seconds:
+            self._next_begin = max(self._seconds(), self._next_begin) + self._gap_seconds
         self._begun += 1
         self._flights[item] = asyncio.get_running_loop().create_task(self._fly(item, group, self._period))
 
@@ -296,7 +308,7 @@ class Lane:
         if self._flights:
             return False
         now = self._seconds()
-        return now < self._paused_until or not self._queue or self._queue[0][0] > now
+        return now < self._paused_until or self._is_too_fast() or not self._queue or self._queue[0][0] > now
 
     def _tell_idlers(self) -> None:
         if self._closed or self._is_idle():

@@ -37,6 +37,8 @@ from .provider import Charge, PaymentProvider, RefundOrder
 ASKED_AT_ONCE_MAX = 32
 LOOKED_AT_ONCE_MAX = 8
 REFUNDED_AT_ONCE_MAX = 16
+BULK_REFUNDED_AT_ONCE_MAX = 8
+BULK_REFUNDS_A_SECOND = 80.0  # Stripe takes a hundred requests a second in all, and people who pay go first
 LOOK_SECONDS_FIRST = 5.0  # after a payment is under way: the provider's own news come sooner
 LOOK_SECONDS_MAX = 120.0
 REFUND_LOOK_SECONDS_FIRST = 30.0
@@ -58,10 +60,12 @@ class PaymentEffects:
         journal_id: str,
         now_ms: Callable[[], int],
         call_later: Callable[[float, Callable[[], None]], object],
+        bulk_refunds_a_second: float = BULK_REFUNDS_A_SECOND,
         chance: Callable[[], float] = random.random,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`submit` has a command decided; `journal_id` makes references unique among installations. To be made before
+        """`submit` has a command decided; `journal_id` makes references unique among installations;
+        `bulk_refunds_a_second` bounds those of cancelled events. To be made before
         this node decides anything: what the state holds then is durable by the time `resume` is called.
         """
         self._provider = provider
@@ -80,7 +84,16 @@ class PaymentEffects:
         self._refunds = Lane(
             "refunds", self._refund, at_once=REFUNDED_AT_ONCE_MAX, call_later=call_later, chance=chance, seconds=seconds
         )
-        self.lanes: tuple[Lane, ...] = (self._payments, self._looks, self._refunds)
+        self._bulk_refunds = Lane(
+            "bulk_refunds",
+            self._refund,
+            at_once=BULK_REFUNDED_AT_ONCE_MAX,
+            a_second_max=bulk_refunds_a_second,
+            call_later=call_later,
+            chance=chance,
+            seconds=seconds,
+        )
+        self.lanes: tuple[Lane, ...] = (self._payments, self._looks, self._refunds, self._bulk_refunds)
         self._preparing: set[int] = set()  # payments whose name at the provider is not durable yet
         self._payment_looks: dict[int, int] = {}  # by payment, how often it was looked at or its cancelling put off
         self._refund_looks: dict[int, int] = {}
@@ -115,10 +128,9 @@ class PaymentEffects:
                 self._payment_looks.pop(fact.payment_id, None)
                 self._looks.add(fact.payment_id, LOOK_SECONDS_FIRST)
             case f.RefundStarted() | f.RefundRetried():
-                if fact.refund_id in self._state.refunds.rows:
-                    self._refunds.add(fact.refund_id)
+                self._owe(fact.refund_id)
             case f.RefundPending():
-                self._refunds.add(fact.refund_id, REFUND_LOOK_SECONDS_FIRST)
+                self._owe(fact.refund_id, REFUND_LOOK_SECONDS_FIRST)
 
     def resume(self) -> None:
         """Ask about everything that was unsettled when this node began to lead; some at a time."""
@@ -160,7 +172,7 @@ class PaymentEffects:
         refund = self._state.refunds.rows.get(refund_id)
         if refund is not None and refund.status == REFUND_PENDING_AT_PROVIDER:
             known = refund.provider_reference is not None
-            self._refunds.add(refund_id, REFUND_LOOK_SECONDS_FIRST if known else 0.0)
+            self._owe(refund_id, REFUND_LOOK_SECONDS_FIRST if known else 0.0)
 
     async def _ask(self, payment_id: int) -> None:
         """Begin, confirm or cancel, as the row says."""
@@ -202,6 +214,13 @@ class PaymentEffects:
         looks = self._payment_looks[payment_id] = self._payment_looks.get(payment_id, 0) + 1
         return _doubled(LOOK_SECONDS_FIRST, looks, LOOK_SECONDS_MAX)
 
+    def _owe(self, refund_id: int, delay_seconds: float = 0.0) -> None:
+        """Who asked for their money does not stand in line behind a whole cancelled event."""
+        refund = self._state.refunds.rows.get(refund_id)
+        if refund is not None:
+            in_bulk = refund.reason == "event_cancelled"
+            (self._bulk_refunds if in_bulk else self._refunds).add(refund_id, delay_seconds)
+
     async def _refund(self, refund_id: int) -> None:
         refund = self._state.refunds.rows.get(refund_id)
         if refund is None or refund.status != REFUND_PENDING_AT_PROVIDER:
@@ -216,7 +235,7 @@ class PaymentEffects:
         if result.pending:
             looks = self._refund_looks.get(refund_id, 0)
             self._refund_looks[refund_id] = looks + 1
-            self._refunds.add(refund_id, _doubled(REFUND_LOOK_SECONDS_FIRST, looks, REFUND_LOOK_SECONDS_MAX))
+            self._owe(refund_id, _doubled(REFUND_LOOK_SECONDS_FIRST, looks, REFUND_LOOK_SECONDS_MAX))
         else:
             self._refund_looks.pop(refund_id, None)
 

@@ -6,6 +6,7 @@ so itself, by its reference. An order that goes wrong in an unforeseen way is an
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -178,6 +179,8 @@ def main() -> None:
     if hasattr(os, "SCHED_BATCH"):
         # its share of the processor stays, but it never interrupts the node that takes bookings
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    with contextlib.suppress(OSError):
+        os.nice(10)  # where cores are short, bookings go before errands
     status = 0
     try:
         uvloop.run(serve(socket.socket(fileno=int(sys.argv[1]))))

@@ -74,7 +74,7 @@ class TicketCode(msgspec.Struct, frozen=True):
 class LaneView(msgspec.Struct, rename="camel"):
     """One kind of thing that is asked of the outside: how it goes."""
 
-    name: str  # payments, looks, refunds, mail, mail_urgent, webhooks, webhooks_urgent
+    name: str  # payments, looks, refunds, bulk_refunds, mail, mail_urgent, webhooks, webhooks_urgent
     waiting: int  # to be asked, now or later
     in_flight: int
     failing_since_ms: int  # 0: the last one asked answered

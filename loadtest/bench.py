@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from . import (
+    bench_cancel,
     bench_engine,
     bench_http,
     bench_journal,
@@ -26,6 +27,7 @@ PARTS = {
     "http": bench_http.run,
     "replication": bench_replication.run,
     "search": bench_search_http.run,
+    "cancel": bench_cancel.run,
 }
 RESULTS = Path("loadtest/results/bench.json")
 

@@ -19,6 +19,7 @@ from ..engine.state import State
 from ..http.gateway import LaneView
 from .history import History
 from .loop import CommandLoop
+from .outside_settings import Surroundings
 from .reconciling import Reconciling
 from .tickets import TicketCodes
 from .webhook_secrets import webhook_secret
@@ -36,13 +37,20 @@ class Effects:
         tickets: TicketCodes,
         hold_ms: int,
         journal_id: str,
-        mail_domain: str,
+        surroundings: Surroundings,
         now_ms: Callable[[], int],
         call_later: Callable[..., Any],
     ) -> None:
         """`settle` takes what came of something, and decides it."""
         self._payments = PaymentEffects(
-            provider, state, settle, hold_ms=hold_ms, journal_id=journal_id, now_ms=now_ms, call_later=call_later
+            provider,
+            state,
+            settle,
+            hold_ms=hold_ms,
+            journal_id=journal_id,
+            now_ms=now_ms,
+            call_later=call_later,
+            bulk_refunds_a_second=surroundings.refunds_a_second,
         )
         self._messages = MessageEffects(
             state,
@@ -53,7 +61,7 @@ class Effects:
             webhook_secret=lambda owner: webhook_secret(state.ticket_key, owner),
             now_ms=now_ms,
             call_later=call_later,
-            mail_domain=mail_domain,
+            mail_domain=surroundings.mail_domain,
         )
         self.reconciling = Reconciling(
             state, history, provider, settle, hold_ms=hold_ms, journal_id=journal_id, now_ms=now_ms

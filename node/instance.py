@@ -41,6 +41,7 @@ from .history import History
 from .journal_view import JournalView
 from .loop import CommandLoop
 from .newcomer import send_snapshot
+from .outside_settings import Surroundings
 from .positions import Positions
 from .recovery import CHECKPOINT_FILE, Started
 from .tickets import TicketCodes
@@ -79,7 +80,7 @@ class Instance:
         *,
         provider: PaymentProvider,
         outside: Outside,
-        mail_domain: str,
+        surroundings: Surroundings,
         metrics: Metrics,
         failed: Callable[[Exception], None],
         again: Callable[[str], None],
@@ -87,7 +88,7 @@ class Instance:
         make_gateway: Callable[["Instance"], NodeGateway],
         leads: Callable[[], None],
     ) -> None:
-        """`mail_domain` "": no mail is sent. `failed` ends the process. `again`: another life of the same folder;
+        """`failed` ends the process. `again`: another life of the same folder;
         `anew`: of a copy fetched anew.
         """
         self.started = started
@@ -105,7 +106,7 @@ class Instance:
         self._event_loop = asyncio.get_running_loop()
         self._provider = provider
         self._outside = outside
-        self._mail_domain = mail_domain
+        self._surroundings = surroundings
         self.effects: Effects | None = None  # while this node leads
         self._loop: CommandLoop | None = None
         folder = started.disk.root.parent
@@ -224,7 +225,7 @@ class Instance:
             effects = self.effects = self._make_effects()
             effects.listen(loop)
             loop.listen(EVENT_FACTS, self._event_changed)
-            loop.record(SetMail(on=bool(self._mail_domain)))
+            loop.record(SetMail(on=bool(self._surroundings.mail_domain)))
             loop.once_durable(effects.resume)
             loop.once_durable(self._leads)
         self.gateway.lead(loop)
@@ -239,7 +240,7 @@ class Instance:
             tickets=self.tickets,
             hold_ms=self.settings.hold_ms,
             journal_id=self.started.recovered.journal_id.hex(),
-            mail_domain=self._mail_domain,
+            surroundings=self._surroundings,
             now_ms=self.gateway.now_ms,
             call_later=self._event_loop.call_later,
         )

@@ -194,7 +194,7 @@ class Node:
             self._ports,
             provider=self._provider,
             outside=self._outside,
-            mail_domain=self._surroundings.mail_domain,
+            surroundings=self._surroundings,
             metrics=self.metrics,
             failed=self._failed,
             again=partial(self._renew, anew=False),

@@ -8,8 +8,11 @@ import os
 
 import msgspec
 
+from ..effects.payments import BULK_REFUNDS_A_SECOND
 from ..effects.settings import OutsideSettings
 from .access import NotConfigured
+
+REFUNDS_A_SECOND_MAX = 100_000.0
 
 _YES = {"1", "true", "yes", "on"}
 _NO = {"", "0", "false", "no", "off"}
@@ -17,12 +20,14 @@ _NO = {"", "0", "false", "no", "off"}
 
 class Surroundings(msgspec.Struct, frozen=True):
     """`settings`: what the worker process is told. `webhook_secret`: what the payment provider's news are checked with,
-    "" while none are taken. `mail_domain`: the sender's, "" while no mail is sent.
+    "" while none are taken. `mail_domain`: the sender's, "" while no mail is sent. `refunds_a_second`: at most, of
+    cancelled events.
     """
 
     settings: OutsideSettings
     webhook_secret: str
     mail_domain: str
+    refunds_a_second: float
 
     def __repr__(self) -> str:
         return "Surroundings(…)"
@@ -35,7 +40,18 @@ def read_surroundings() -> Surroundings:
     if secret and not settings.stripe_key:
         raise NotConfigured("STRIPE_WEBHOOK_SECRET is set and STRIPE_API_KEY is not: set both, or neither.")
     domain = settings.mail_from.rpartition("@")[2].strip("> ") if settings.smtp_url else ""
-    return Surroundings(settings, secret, domain)
+    return Surroundings(settings, secret, domain, _refunds_a_second())
+
+
+def _refunds_a_second() -> float:
+    value = _variable("ONSALE_REFUNDS_PER_SECOND") or str(BULK_REFUNDS_A_SECOND)
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= REFUNDS_A_SECOND_MAX:
+        raise NotConfigured(f"ONSALE_REFUNDS_PER_SECOND is {value!r}; write a number above 0, such as 80.")
+    return number
 
 
 def _read_settings() -> OutsideSettings:

@@ -19,6 +19,7 @@ MESSAGE_COLUMNS = ("message given up", "booking", "what", "by", "attempts", "use
 CONCERN_COLUMNS = ("concern", "since", "amount", "in words")
 LANES = {
     "payments": "provider: payments", "looks": "provider: news of payments", "refunds": "provider: refunds",
+    "bulk_refunds": "provider: refunds of cancelled events",
     "mail": "mail", "mail_urgent": "mail, urgent", "webhooks": "webhooks", "webhooks_urgent": "webhooks, urgent",
 }  # fmt: skip
 

@@ -34,7 +34,9 @@ def _message(delivery_id: int) -> str:
 
 def _change_told(story: Story, fact: f.ChangeTold) -> str:
     count = len(fact.booking_ids)
-    return f"{count} booking{'s' * (count != 1)} of {story.event(fact.event_id)} were told that it has changed."
+    bookings = "1 booking" if count == 1 else f"{count} bookings"
+    verb = "was" if count == 1 else "were"
+    return f"{bookings} of {story.event(fact.event_id)} {verb} told that it has changed."
 
 
 def _event_webhook_disabled(story: Story, fact: f.EventWebhookDisabled) -> str:

@@ -73,7 +73,7 @@ def test_the_outbox_of_a_node_that_owes_nothing(ask: Caller) -> None:
     shown = ask("GET", "/outbox").json
     assert shown["leads"] is True
     of_messages = {"mail", "mail_urgent", "webhooks", "webhooks_urgent"}
-    assert {lane["name"] for lane in shown["lanes"]} == {"payments", "looks", "refunds"} | of_messages
+    assert {lane["name"] for lane in shown["lanes"]} == {"payments", "looks", "refunds", "bulk_refunds"} | of_messages
     assert (shown["refundsFailed"], shown["concerns"]) == ([], [])
     nothing = ask("POST", "/outbox/retry", {"all": True})
     assert (nothing.status, nothing.json["refundsRetried"], nothing.json["messagesRetried"]) == (200, 0, 0)

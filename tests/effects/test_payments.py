@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from onsale.effects.payments import ASKED_AT_ONCE_MAX, RESUMED_PER_TURN, PaymentEffects
+from onsale.effects.payments import ASKED_AT_ONCE_MAX, BULK_REFUNDS_A_SECOND, RESUMED_PER_TURN, PaymentEffects
 from onsale.effects.provider import (
     CANCELED,
     Charge,
@@ -17,6 +17,7 @@ from onsale.effects.provider import (
 from onsale.engine.apply import apply
 from onsale.engine.commands import (
     Book,
+    CancelEvent,
     Command,
     CreateEvent,
     Lapse,
@@ -31,6 +32,7 @@ from onsale.engine.commands import (
     SettleRefund,
     StartPayment,
     StartRefund,
+    Sweep,
     TypeSpec,
 )
 from onsale.engine.decide import decide
@@ -253,7 +255,7 @@ async def test_one_under_way_is_looked_at_less_and_less_often() -> None:
     bench.effects.hurry(1)
     await bench.pass_seconds(1000)
     assert len(bench.provider.asked) == asked
-    assert [lane.waiting for lane in bench.effects.lanes] == [0, 0, 0]
+    assert not any(lane.waiting for lane in bench.effects.lanes)
 
 
 async def test_after_a_declined_card_the_attempt_goes_on() -> None:
@@ -400,7 +402,7 @@ async def test_refunds_are_given_looked_at_and_given_again_under_another_referen
     assert bench.provider.asked[-1] == "refund refund-1-2"
     assert bench.booking == "partially_refunded"
     assert isinstance(bench.commands[-1], SettleRefund)
-    assert [lane.waiting for lane in bench.effects.lanes] == [0, 0, 0]
+    assert not any(lane.waiting for lane in bench.effects.lanes)
 
 
 async def test_whoever_leads_next_goes_on_where_the_state_stands() -> None:
@@ -487,3 +489,28 @@ async def test_a_fault_of_ours_is_logged_and_does_no_harm_to_others(caplog: pyte
     assert "payments: the work on 1 went wrong" in caplog.text
     await bench.pass_seconds(1)
     assert bench.booking == "confirmed"
+
+
+async def test_the_refunds_of_a_cancelled_event_are_paced_and_hold_up_nobody_elses() -> None:
+    bench = Bench()
+    bench.decide(CreateEvent("Another", NOW_MS + 10**9, (TypeSpec("Standing", "10.00", CAPACITY),)))
+    bookings = []
+    for number in range(200):
+        event_id = 1 if number else 2
+        bookings.append(bench.state.next_booking_id)
+        bench.decide(Book(f"u{number}", event_id, HOLD_MS))
+        bench.decide(StartPayment(f"u{number}", event_id, "10.00", booking_id=bookings[-1]))
+        payment_id = bench.state.next_payment_id - 1
+        bench.decide(SettlePayment(payment_id, PaymentSucceededOutcome("pi"), HOLD_MS))
+    bench.do(CancelEvent(1))
+    for booking_id in bookings[1:]:
+        bench.do(Sweep(booking_id))
+    bench.do(StartRefund(bookings[0], HOLD_MS))
+    await bench.idle()
+    assert len(bench.provider.orders) < 10, "a few of the event's, and the one that somebody asked for"
+    assert bookings[0] in {order.booking_id for order in bench.provider.orders}
+    await bench.pass_seconds(1.0)
+    assert BULK_REFUNDS_A_SECOND <= len(bench.provider.orders) <= BULK_REFUNDS_A_SECOND + 10
+    await bench.pass_seconds(2.0)
+    assert len(bench.provider.orders) == 200
+    assert not bench.state.refunds.rows

@@ -26,11 +26,20 @@ Row = dict[str, Any]
 
 
 class BoxOffice:
-    def __init__(self, data: Path, *flags: str, environment: dict[str, str] | None = None) -> None:
-        """`environment` is added to what the world outside asks for; it wins."""
+    def __init__(
+        self,
+        data: Path,
+        *flags: str,
+        environment: dict[str, str] | None = None,
+        prepare: Callable[[Outside, Path], None] | None = None,
+    ) -> None:
+        """`environment` is added to what the world outside asks for; it wins. `prepare` is called with the data folder
+        before the node starts.
+        """
         self.outside = Outside(self._urls, random.Random(1))
         self.client: Client
         self._more = environment or {}
+        self._prepare = prepare
         self._flags = flags
         self._data = data / "data"
         self.node: Node
@@ -40,6 +49,9 @@ class BoxOffice:
 
     async def __aenter__(self) -> Self:
         await self.outside.__aenter__()
+        if self._prepare is not None:
+            self.stripe.webhooks.send_to()  # of what was before nothing is told
+            self._prepare(self.outside, self._data)
         environment = self.outside.environment | self._more
         self.node = Node(self._data, *self._flags, port=free_port(), environment=environment)
         await asyncio.to_thread(self.node.start)
@@ -227,6 +239,11 @@ class Stream:
                     found: Row = json.loads("\n".join(data))
                     return found
         raise EOFError
+
+    async def ended(self) -> None:
+        """Whatever is on its way is read; raises as `next` does."""
+        while True:
+            await self.next()
 
     async def begun(self) -> Self:
         """Its first words have come: whatever follows now is sent."""

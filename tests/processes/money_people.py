@@ -79,8 +79,11 @@ class People:
             person = self._person(f"r{number}-s{name}-{count}", "shops")
             await self._book(person)
             self.persons.append(person)
-            if self.chance.random() < 0.5:
+            wish = self.chance.random()
+            if wish < 0.5:
                 await self.pays(person)
+            elif wish < 0.7:
+                await self.leaves(person)
             else:
                 await self._ask("DELETE", f"/booking/{person.booking_id}")
                 person.may_be = frozenset({"cancelled"})
@@ -140,6 +143,12 @@ class People:
             if found is not None and found[0] == 200 and seen(found[1]):
                 return found[1]  # type: ignore[no-any-return]
             assert time.monotonic() < given_up_at, f"{person}: not {what}, but {found}"
+            await asyncio.sleep(LOOKED_AT_SECONDS)
+
+    async def _until_at_provider(self, intent: str, status: str) -> None:
+        given_up_at = time.monotonic() + SEEN_WITHIN_SECONDS
+        while (row := next(row for row in self._outside.stripe.rows() if row["id"] == intent))["status"] != status:
+            assert time.monotonic() < given_up_at, f"not {status}, but {row}"
             await asyncio.sleep(LOOKED_AT_SECONDS)
 
     async def _until_paid(self, person: Person) -> None:
@@ -214,10 +223,8 @@ class People:
         assert status == 202, f"{person}: {status} {body}"
         intent = (await self._secret(person, (status, body))).partition("_secret_")[0]
         await self._until(person, lambda booking: booking["payment"]["status"] == "processing", "processing")
-        stripe = self._outside.stripe
-        while next(row for row in stripe.rows() if row["id"] == intent)["status"] != "processing":  # noqa: ASYNC110
-            await asyncio.sleep(LOOKED_AT_SECONDS)
-        stripe.settle(intent)
+        await self._until_at_provider(intent, "processing")
+        self._outside.stripe.settle(intent)
         await self._until_paid(person)
 
     async def pays_twice(self, person: Person) -> None:
@@ -235,6 +242,15 @@ class People:
         _, (status, body) = await asyncio.gather(self._confirm(secret, "pm_card_visa"), give_up)
         assert status in (200, 409), f"{person}: {status} {body}"
         person.may_be = frozenset({"cancelled"}) if status == 200 else PAID
+
+    async def leaves(self, person: Person) -> None:
+        """Before they pay, and what was prepared for it has to be withdrawn."""
+        secret = await self._secret(person, await self._pay(person))
+        status, body = await self._ask("DELETE", f"/booking/{person.booking_id}")
+        assert status == 200, f"{person}: {status} {body}"
+        person.may_be = frozenset({"cancelled"})
+        intent = secret.partition("_secret_")[0]
+        await self._until_at_provider(intent, "canceled")
 
     async def is_called_off(self, person: Person) -> None:
         """Their event, when they have paid or while they do."""
@@ -293,6 +309,7 @@ WAYS: dict[str, Callable[[People, Person], Awaitable[None]]] = {
     "pays_by_bank": People.pays_by_bank,
     "pays_twice": People.pays_twice,
     "gives_up": People.gives_up,
+    "leaves": People.leaves,
     "is_called_off": People.is_called_off,
     "is_given_back": People.is_given_back,
     "is_given_back_in_parts": People.is_given_back_in_parts,
