@@ -90,6 +90,8 @@ def _take(state: State, now_ms: int, command: c.TakeProviderEvent) -> Decided:
     meant = Decided([], Done(state.seq + 1)) if command.means is None else decide(state, now_ms, command.means)
     if isinstance(meant.reply, Refusal) and meant.reply.code in TRANSIENT:
         return meant
+    if not meant.facts and isinstance(meant.reply, Done):  # it rests on having been taken
+        meant = Decided([], Done(state.seq + 1))
     meant.facts.append(ProviderEventTaken(command.event_id))
     return meant
 

@@ -12,9 +12,10 @@ from itertools import pairwise
 
 import msgspec
 
-from .limits import EPOCHS_KEPT, MEMBERS_MAX, SYNC_STANDBYS_MAX, TICKET_KEY_BYTES
+from .limits import DELIVERIES_MAX, EPOCHS_KEPT, MEMBERS_MAX, SYNC_STANDBYS_MAX, TICKET_KEY_BYTES
+from .notices import CHANNEL_NAMES, KINDS, delivery_id
 from .records import Booking, TicketType
-from .state import TICKET_KEY, Sale, State, deadline_of
+from .state import TICKET_KEY, Sale, State, deadline_of, entry_id
 from .status import (
     CONFIRMED,
     COUNTS_AS_HELD,
@@ -63,6 +64,11 @@ def check(state: State) -> None:
         assert found[status] == count, f"{count} bookings of status {status} are counted, {found[status]} are there"
     _check_deadlines(state)
     _check_money(state)
+    _check_settling(state)
+    _check_messages(state)
+    _check_telling(state)
+    _check_entries(state)
+    _check_provider(state)
     _check_keys(state)
     _check_cluster(state)
     for name, table in state.tables.items():
@@ -230,6 +236,93 @@ def _check_money(state: State) -> None:
         assert booking.refunding_minor == back, f"{who}: {booking.refunding_minor} on its way back, refunds say {back}"
         if booking.status == CONFIRMED:
             assert booking.payment_id, f"{who} is confirmed, and was never paid"
+
+
+def _check_settling(state: State) -> None:
+    """Who still waits for the provider's word, and what of it a person must look at."""
+    for payment in state.payments.rows.values():
+        who, said = f"payment {payment.id}", payment.status in {PAYMENT_PROCESSING, PAYMENT_REQUIRES_ACTION}
+        assert not (said or payment.answered) or payment.key is None, f"{who} has its answer, and a key waits for one"
+        assert (payment.key is None) == (payment.fingerprint is None), f"{who} has half a key"
+    for refund in state.refunds.rows.values():
+        who, failed = f"refund {refund.id}", refund.status == REFUND_FAILED
+        assert refund.tries > 0, f"{who} was tried {refund.tries} times"
+        assert not failed or (refund.failure is not None and refund.key is None), f"{who} failed, and nobody was told"
+        assert (refund.key is None) == (refund.fingerprint is None), f"{who} has half a key"
+    failed_ids = {refund.id for refund in state.refunds.rows.values() if refund.status == REFUND_FAILED}
+    assert state.refunds_failed.keys() == failed_ids, (
+        f"failed refunds differ in {state.refunds_failed.keys() ^ failed_ids}"
+    )
+    for event_id, sale in state.sales.items():
+        refunds = [
+            row for row in state.refunds.rows.values() if state.bookings.rows[row.booking_id].event_id == event_id
+        ]
+        failed_here = sum(row.id in failed_ids for row in refunds)
+        counted, found = (sale.owed.refunds, sale.owed.refunds_failed), (len(refunds) - failed_here, failed_here)
+        assert counted == found, f"event {event_id} counts {counted} refunds and failed ones, there are {found}"
+
+
+def _check_messages(state: State) -> None:
+    assert state.mail in {0, 1}, f"mail is {state.mail}"
+    owed: Counter[tuple[int, bool]] = Counter()
+    for delivery in state.deliveries.rows.values():
+        who = f"message {delivery.id}"
+        assert delivery.id == delivery_id(delivery.notice_id, delivery.channel), f"{who} stands under another's number"
+        assert delivery.channel in CHANNEL_NAMES, f"{who} goes by an unknown channel {delivery.channel}"
+        assert delivery.kind in KINDS, f"{who} is of an unknown kind {delivery.kind}"
+        assert 0 < delivery.notice_id < state.next_notice_id, f"{who} is of a notice that is to be made yet"
+        assert 0 < delivery.booking_id < state.next_booking_id, f"{who} is about a booking that is to be made yet"
+        assert not delivery.dead or (delivery.failure and not delivery.due_ms), f"{who} was given up for no reason"
+        owed[delivery.event_id, delivery.dead] += 1
+    assert all(one < other for one, other in pairwise(state.deliveries.rows)), "messages are not in their order"
+    assert len(state.deliveries) <= DELIVERIES_MAX, f"{len(state.deliveries)} messages are owed"
+    dead = {delivery.id for delivery in state.deliveries.rows.values() if delivery.dead}
+    assert state.deliveries_dead.keys() == dead, f"messages given up differ in {state.deliveries_dead.keys() ^ dead}"
+    for event_id, sale in state.sales.items():
+        counted, found = (
+            (sale.owed.deliveries, sale.owed.deliveries_dead),
+            (owed[event_id, False], owed[event_id, True]),
+        )
+        assert counted == found, f"event {event_id} counts {counted} messages and dead ones, there are {found}"
+    for user in state.users.rows.values():
+        assert user.webhook_url or not user.webhook_disabled, f"user {user.id} has no webhook, and it is disabled"
+    for event in state.events.rows.values():
+        assert event.webhook_url or not event.webhook_disabled, f"event {event.id} has no webhook, and it is disabled"
+
+
+def _check_telling(state: State) -> None:
+    for event in state.events.rows.values():
+        who = f"event {event.id}"
+        assert event.tell_below <= state.next_booking_id, f"{who} tells bookings that are to be made yet"
+        assert 0 <= event.told < max(event.tell_below, 1), f"{who} told {event.told} of those below {event.tell_below}"
+        expected = event.told + 1 < event.tell_below and not event.cancelled
+        assert (event.id in state.telling) == expected, f"{who}: telling is {not expected}, {event.told} are told"
+
+
+def _check_entries(state: State) -> None:
+    for key, entry in state.entries.rows.items():
+        booking, who = state.bookings.rows[entry.booking_id], f"ticket {entry.number} of booking {entry.booking_id}"
+        assert entry.id == key == entry_id(booking.id, entry.number), f"{who} stands under another's number"
+        assert 1 <= entry.number <= booking.quantity, f"{who} was shown, and it has {booking.quantity}"
+        assert entry.at_ms <= state.at_ms, f"{who} is to be shown yet"
+        sold = booking.status in COUNTS_AS_SOLD | {REFUND_PENDING, REFUNDED}
+        assert sold, f"{who} was shown, and the booking has status {booking.status}"
+
+
+def _check_provider(state: State) -> None:
+    """News stand in the order they came, oldest first; what a person must decide is counted."""
+    news = list(state.provider_events.rows.values())
+    order = list(state.provider_event_order)
+    assert len(order) == len(news), f"{len(order)} pieces of news are in order, {len(news)} are there"
+    assert all(one is other for one, other in zip(order, news, strict=True)), "the news are in another order"
+    assert all(one.at_ms <= other.at_ms for one, other in pairwise(order)), (
+        "the news are not in the order of their time"
+    )
+    for key, concern in state.concerns.rows.items():
+        assert concern.id == key == f"{concern.kind}:{concern.reference}", f"concern {key} is another one"
+        assert concern.closed_ms <= state.at_ms, f"concern {key} is to be closed yet"
+    still_open = sum(not concern.closed_ms for concern in state.concerns.rows.values())
+    assert state.concerns_open == still_open, f"{state.concerns_open} open concerns are counted, there are {still_open}"
 
 
 def _check_keys(state: State) -> None:

@@ -94,6 +94,7 @@ class Payment(msgspec.Struct, array_like=True, gc=False):
     key: bytes | None = None  # the idempotency key waiting for the outcome, as digest
     fingerprint: bytes | None = None
     failure_detail: str = ""  # what a person can do about it
+    answered: bool = False  # whoever asked was told that it is under way, and waits for no other answer
 
 
 class Refund(msgspec.Struct, array_like=True, gc=False):

@@ -25,7 +25,18 @@ from .records import (
     User,
 )
 from .state import Sale, State, deadline_of, state_hash
-from .status import COUNTS_AS_SOLD, COUNTS_FOR_USER, EXPIRED, REFUND_FAILED, WAITING
+from .status import (
+    COUNTS_AS_SOLD,
+    COUNTS_FOR_USER,
+    EXPIRED,
+    PAYMENT_PROCESSING,
+    PAYMENT_REQUIRES_ACTION,
+    REFUND_FAILED,
+    WAITING,
+)
+
+
+_TOLD_OF = frozenset({PAYMENT_PROCESSING, PAYMENT_REQUIRES_ACTION})
 
 
 class InconsistentRowsError(ValueError):
@@ -52,7 +63,8 @@ def restore(
     expected_hash: str | None = None,
 ) -> State:
     """The state that was stored. Rows come by ascending key, `keys` and `provider_events` in the order in which
-    they came. They are taken over, not copied. `expected_hash`: the stored state's, None if it is not known.
+    they came. They are taken over, not copied. `expected_hash`: the stored state's, None if an older version stored
+    it: that one left its idempotency key on what had been answered.
 
     Raises InconsistentRowsError when the rows contradict each other or add up to another hash.
     """
@@ -65,8 +77,12 @@ def restore(
             state.users.restore(user.id, user)
         _restore_bookings(state, bookings)
         for payment in payments:
+            if expected_hash is None and (payment.status in _TOLD_OF or payment.client_secret is not None):
+                payment.key = payment.fingerprint = None
             state.payments.restore(payment.id, payment)
         for refund in refunds:
+            if expected_hash is None and refund.status == REFUND_FAILED:
+                refund.key = refund.fingerprint = None
             state.refunds.restore(refund.id, refund)
         for key in keys:
             state.keys.restore(key.digest, key)

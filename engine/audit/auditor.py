@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from .. import facts as f
-from ..audit import bookings, cluster, money, outside
+from ..audit import bookings, cluster, messages, money, outside
 from ..state import State
 from .books import STATUS_NAMES, Books, Fault
 from .line import check_passed_on
@@ -126,7 +126,8 @@ class Auditor:
             if booking is not None and booking.status != claim.status:
                 here, there = STATUS_NAMES[claim.status], STATUS_NAMES[booking.status]
                 found.append(f"booking {claim.id} is {here}, and the engine says {there}")
-        return found + cluster.differences(books, state) + outside.differences(books, state)
+        found += cluster.differences(books, state)
+        return found + outside.differences(books, state) + messages.differences(books, state)
 
 
 _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
@@ -134,8 +135,8 @@ _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
     f.EventChanged: bookings.event_changed,
     f.EventCancelled: bookings.event_cancelled,
     f.SaleClosed: bookings.sale_closed,
-    f.ChangeTold: outside.change_told,
-    f.EventWebhookDisabled: outside.nothing_to_check,
+    f.ChangeTold: messages.change_told,
+    f.EventWebhookDisabled: messages.event_webhook_disabled,
     f.Held: bookings.held,
     f.Waited: bookings.waited,
     f.Promoted: bookings.promoted,
@@ -161,18 +162,18 @@ _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
     f.ProviderEventTaken: outside.provider_event_taken,
     f.ConcernRaised: outside.concern_raised,
     f.ConcernClosed: outside.concern_closed,
-    f.UserSaved: bookings.user_saved,
-    f.UserWebhookDisabled: outside.nothing_to_check,
+    f.UserSaved: messages.user_saved,
+    f.UserWebhookDisabled: messages.user_webhook_disabled,
     f.Keyed: money.keyed,
     f.EpochBegun: cluster.epoch_begun,
     f.MemberSaved: cluster.member_saved,
     f.MemberRemoved: cluster.member_removed,
     f.SyncStandbysSet: cluster.sync_standbys_set,
     f.TicketKeySaved: cluster.ticket_key_saved,
-    f.MailSet: outside.nothing_to_check,
-    f.Delivered: outside.delivered,
-    f.DeliveryFailed: outside.delivery_failed,
-    f.DeliveryRetried: outside.delivery_retried,
-    f.DeliveryDropped: outside.delivery_dropped,
+    f.MailSet: messages.mail_set,
+    f.Delivered: messages.delivered,
+    f.DeliveryFailed: messages.delivery_failed,
+    f.DeliveryRetried: messages.delivery_retried,
+    f.DeliveryDropped: messages.delivery_dropped,
 }
 assert set(_HANDLERS) == set(f.Fact.__args__), "every fact is audited"

@@ -8,6 +8,7 @@ from ..limits import HOLD_MS_MAX
 from ..status import CANCELLED, ENDED, EXPIRED, HELD, PAYING, WAITING
 from .books import Books, Claim, Show, Stock
 from .line import check_limit, check_newcomer, freed, join, promote
+from .messages import describe, tell
 
 
 def event_created(books: Books, fact: f.EventCreated) -> None:
@@ -23,6 +24,7 @@ def event_created(books: Books, fact: f.EventCreated) -> None:
         details.max_per_user,
         details.max_holds_per_user,
     )
+    describe(show, details)
     for each in fact.types:
         _add_type(books, show, each)
 
@@ -41,6 +43,7 @@ def event_changed(books: Books, fact: f.EventChanged) -> None:
         books.fault(f"event {show.id} was changed after it was cancelled")
     if details.currency != show.currency and show.booked:
         books.fault(f"event {show.id} changed from {show.currency} to {details.currency} after it was booked")
+    describe(show, details, tell_below=books.last_claim_id + 1)
     show.currency = details.currency
     show.waitlist = details.waitlist
     show.opens_ms = details.on_sale_ms or 0
@@ -89,6 +92,7 @@ def held(books: Books, fact: f.Held) -> None:
                 f'user "{claim.user_id}" got another hold at event {show.id} beside {holds}, which is the limit'
             )
     books.become(claim, HELD)
+    tell(books, claim, "held")
 
 
 def waited(books: Books, fact: f.Waited) -> None:
@@ -130,12 +134,14 @@ def promoted(books: Books, fact: f.Promoted) -> None:
     claim.held_ms, claim.expires_ms = books.at_ms, fact.expires_ms
     _check_hold(books, claim)
     promote(books, claim)
+    tell(books, claim, "your_turn")
 
 
 def lapse_warned(books: Books, fact: f.LapseWarned) -> None:
     claim = books.claims[fact.booking_id]
     if claim.status != HELD:
         books.fault(f"booking {claim.id} was warned that its hold is about to lapse, and it has none")
+    tell(books, claim, "about_to_lapse")
 
 
 def lapsed(books: Books, fact: f.Lapsed) -> None:
@@ -148,6 +154,7 @@ def lapsed(books: Books, fact: f.Lapsed) -> None:
         books.fault(f"the hold of booking {claim.id} lapsed {ends_ms - books.at_ms} ms before its time{why}")
     books.become(claim, EXPIRED)
     freed(books, claim.stock)
+    tell(books, claim, "lapsed")
 
 
 def booking_cancelled(books: Books, fact: f.BookingCancelled) -> None:
@@ -161,6 +168,7 @@ def booking_cancelled(books: Books, fact: f.BookingCancelled) -> None:
         books.fault(f"booking {claim.id} was cancelled while a payment was under way")
     books.become(claim, CANCELLED)
     freed(books, stock)
+    tell(books, claim, "cancelled")
 
 
 def retired(books: Books, fact: f.Retired) -> None:
@@ -169,7 +177,3 @@ def retired(books: Books, fact: f.Retired) -> None:
         books.retired[claim.status] += 1
         if claim.status not in ENDED or claim.unsettled:
             books.fault(f"booking {claim.id} was put away before it was over")
-
-
-def user_saved(books: Books, fact: f.UserSaved) -> None:
-    """Nothing was promised about it."""

@@ -59,6 +59,11 @@ class Show(msgspec.Struct, gc=False):
     surplus_minor: int = 0  # paid for nothing
     surplus_refunding_minor: int = 0
     surplus_refunded_minor: int = 0
+    known: tuple[object, ...] = ()  # what those who have tickets must know of it
+    told: int = 0  # bookings up to this one know what has changed
+    tell_below: int = 0  # and those below this one are to
+    webhook_url: str | None = None  # of its organiser
+    webhook_disabled: bool = False
 
     @property
     def strict(self) -> bool:
@@ -106,6 +111,7 @@ class Claim(msgspec.Struct, gc=False):
     refunded_minor: int = 0
     unsettled: int = 0  # payments and refunds without the provider's last word
     keyed: bool = False  # an idempotency key answers for it
+    shown: int = 0  # a bit for each of its tickets that admitted somebody
 
 
 class Attempt(msgspec.Struct, gc=False):
@@ -116,6 +122,7 @@ class Attempt(msgspec.Struct, gc=False):
     amount_minor: int
     status: int
     reference: str | None = None  # the provider's name for it
+    answered: bool = False  # whoever asked was told that it is under way
 
 
 class MoneyBack(msgspec.Struct, gc=False):
@@ -164,11 +171,13 @@ class Books:
         self.epoch = 0  # the last of them
         self.sync_standbys = 0
         self.has_ticket_key = False
-        self.provider_events: set[str] = set()
-        self.concerns: set[str] = set()
-        self.entries: set[tuple[int, int]] = set()  # booking and number of the tickets that admitted somebody
-        self.ended_deliveries: set[int] = set()  # sent or dropped
-        self.given_up: set[int] = set()  # deliveries
+        self.provider_events: dict[str, int] = {}  # when they were taken, oldest first
+        self.concerns: dict[str, bool] = {}  # whether they are open
+        self.reachable: dict[str, int] = {}  # by user, who can be reached: see messages.py
+        self.mail = False  # messages are owed by e-mail
+        self.last_notice_id = 0
+        self.owed: set[int] = set()  # messages, by number
+        self.given_up: set[int] = set()
         self.batch_epoch: int | None = None  # what the batch says that is being audited; None: that is not known
         self.batch_first_seq = 0
         self.retired: Counter[int] = Counter()  # bookings that have left the books, by status

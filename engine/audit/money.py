@@ -34,6 +34,7 @@ from ..status import (
 )
 from .books import Attempt, Books, Claim, MoneyBack
 from .line import check_newcomer, freed
+from .messages import tell
 
 
 def payment_started(books: Books, fact: f.PaymentStarted) -> None:
@@ -58,6 +59,7 @@ def payment_started(books: Books, fact: f.PaymentStarted) -> None:
 def payment_pending(books: Books, fact: f.PaymentPending) -> None:
     attempt = books.attempts[fact.payment_id]
     _payment_becomes(books, attempt, PAYMENT_REQUIRES_ACTION if fact.requires_action else PAYMENT_PROCESSING)
+    attempt.reference = fact.provider_reference or attempt.reference
 
 
 def payment_succeeded(books: Books, fact: f.PaymentSucceeded) -> None:
@@ -81,16 +83,22 @@ def payment_succeeded(books: Books, fact: f.PaymentSucceeded) -> None:
     claim.paid_minor += attempt.amount_minor
     show.paid_minor += attempt.amount_minor
     books.become(claim, CONFIRMED)
+    if attempt.reference is not None and fact.provider_reference is None:
+        books.fault(f"payment {attempt.id} was {attempt.reference}, and lost that name when it succeeded")
+    tell(books, claim, "confirmed")
 
 
 def payment_failed(books: Books, fact: f.PaymentFailed) -> None:
     attempt = books.attempts.pop(fact.payment_id)
+    at_once = attempt.status == PAYMENT_STARTED and not attempt.answered
     _payment_becomes(books, attempt, PAYMENT_FAILED)
     claim = attempt.claim
     claim.unsettled -= 1
     if claim.status == PAYING and claim.payment_id == attempt.id:
         claim.pinned_ms = 0
         books.become(claim, HELD)
+        if not at_once:  # else it is the answer to whoever asked
+            tell(books, claim, "payment_failed")
 
 
 def payment_abandoned(books: Books, fact: f.PaymentAbandoned) -> None:
@@ -127,6 +135,7 @@ def refund_started(books: Books, fact: f.RefundStarted) -> None:
         if due is None or due.id != fact.surplus_payment_id or due.amount_minor != fact.amount_minor:
             books.fault(f"refund {fact.refund_id} gives back a payment that did not just pay for nothing")
         show.surplus_refunding_minor += fact.amount_minor
+        tell(books, claim, "paid_too_late")
         return
     left_minor = claim.paid_minor - claim.refunding_minor - claim.refunded_minor
     if fact.amount_minor > left_minor:
@@ -140,6 +149,8 @@ def refund_started(books: Books, fact: f.RefundStarted) -> None:
     books.become(claim, REFUND_PENDING if fact.full else PARTIAL_REFUND_PENDING)
     if fact.full:
         freed(books, claim.stock)
+    if fact.reason == "event_cancelled":
+        tell(books, claim, "event_cancelled")
 
 
 def refund_succeeded(books: Books, fact: f.RefundSucceeded) -> None:
@@ -147,6 +158,7 @@ def refund_succeeded(books: Books, fact: f.RefundSucceeded) -> None:
     claim = refund.claim
     show = claim.stock.show
     claim.unsettled -= 1
+    tell(books, claim, "refunded")
     if refund.surplus:
         show.surplus_refunding_minor -= refund.amount_minor
         show.surplus_refunded_minor += refund.amount_minor

@@ -13,6 +13,7 @@ from ..state import State
 from ..status import COUNTS_AS_SOLD, NEW, REFUND_PENDING, REFUNDED, WAITING
 from .books import Attempt, Books, Claim, MoneyBack, Show, Stock, UsedKey
 from .cluster import open_cluster
+from .messages import open_messages
 from .outside import open_outside
 
 
@@ -34,6 +35,7 @@ def open_books(books: Books, state: State) -> None:
             event.max_holds_per_user,
             event.cancelled,
             event.closed,
+            booked=event.booked,
         )
     for row in state.ticket_types.rows.values():
         show = books.shows[row.event_id]
@@ -54,6 +56,7 @@ def open_books(books: Books, state: State) -> None:
         books.keys[key.digest] = UsedKey(key.fingerprint, _made_by(books, decode_reply(key.reply)), key.at_ms)
         books.key_order.append((key.at_ms, key.digest))
     open_outside(books, state)
+    open_messages(books, state)
 
 
 def _open_claim(books: Books, booking: Booking) -> None:
@@ -81,7 +84,6 @@ def _open_claim(books: Books, booking: Booking) -> None:
     books.place(claim, booking.status)
     if booking.status == WAITING:
         stock.queues.setdefault(claim.quantity, deque()).append(claim)
-    show.booked = True
     show.paid_minor += claim.paid_minor
     show.refunding_minor += claim.refunding_minor
     show.refunded_minor += claim.refunded_minor

@@ -96,6 +96,15 @@ def retired(state: State, fact: f.Retired) -> None:
             del lapsed[booking.user_id]
         state.status_counts[booking.status] -= 1
         state.bookings.drop(booking_id, archive=True)
+        if state.entries.rows:
+            _forget_entries(state, booking)
+
+
+def _forget_entries(state: State, booking: Booking) -> None:
+    """The journal has them; a booking that has ended admits nobody."""
+    for number in range(1, booking.quantity + 1):
+        if entry_id(booking.id, number) in state.entries.rows:
+            state.entries.drop(entry_id(booking.id, number), archive=False)
 
 
 def checked_in(state: State, fact: f.CheckedIn) -> None:

@@ -76,6 +76,7 @@ def payment_answered(state: State, fact: f.PaymentAnswered) -> None:
     payment = state.payments.rows[fact.payment_id]
     state.payments.touch(payment.id, payment)
     payment.key = payment.fingerprint = None
+    payment.answered = True
 
 
 def payment_succeeded(state: State, fact: f.PaymentSucceeded) -> None:
@@ -105,7 +106,7 @@ def payment_failed(state: State, fact: f.PaymentFailed) -> None:
     if booking.status == PAYING and booking.payment_id == payment.id:
         booking.pinned_ms = 0
         become(state, booking, HELD)
-        if before != PAYMENT_STARTED:  # else the one who asked is told at once
+        if before != PAYMENT_STARTED or payment.answered:  # else the one who asked is told at once
             notice(state, booking, "payment_failed", payment.amount_minor, fact.detail)
     else:
         become(state, booking, booking.status)

@@ -13,6 +13,7 @@ from ..commands import (
     PaymentPendingOutcome,
     PaymentPreparedOutcome,
     PaymentSucceededOutcome,
+    RaiseConcern,
     SettlePayment,
     StartPayment,
 )
@@ -43,6 +44,7 @@ from ..status import (
     PAYMENT_REQUIRES_ACTION,
     WAITING,
 )
+from .provider import raise_concern
 from .shared import Decision, is_free, no_such_booking, no_such_event, refuse
 
 
@@ -161,8 +163,8 @@ def _paid(seq: int, sale: Sale, booking: Booking, payment_id: int) -> Paid:
 
 def settle_payment(state: State, _now_ms: int, command: SettlePayment) -> Decision:
     payment = state.payments.rows.get(command.payment_id)
-    if payment is None:  # told before
-        return [], Done(state.seq)
+    if payment is None:
+        return _unknown(state, command)
     booking = state.bookings.rows[payment.booking_id]
     sale = state.sales[booking.event_id]
     current = booking.status == PAYING and booking.payment_id == payment.id
@@ -172,14 +174,7 @@ def settle_payment(state: State, _now_ms: int, command: SettlePayment) -> Decisi
     if isinstance(outcome, PaymentFailedOutcome):
         # kept short: it stands in the journal and in the answer
         failed = PaymentFailed(payment.id, outcome.failure[:100], outcome.detail[:TEXT_CHARACTERS_MAX])
-        if booking.status in COUNTS_AS_SOLD and booking.payment_id != payment.id:
-            detail = f"Booking {booking.id} is paid, by payment {booking.payment_id}; this one was not charged."
-            return [failed], Refusal(state.seq + 1, Code.ALREADY_PAID, detail, {"bookingId": booking.id})
-        detail = failed.detail or "The payment was declined; try another way to pay."
-        refusal = Refusal(
-            state.seq + 1, Code.PAYMENT_DECLINED, detail, {"declineCode": failed.failure, "bookingId": booking.id}
-        )
-        return [failed], refusal
+        return [failed], _why_failed(state, sale, booking, failed, current=current)
     if isinstance(outcome, PaymentPendingOutcome):
         return _pending(state, booking, payment, outcome, current=current)
     if isinstance(outcome, PaymentPreparedOutcome):
@@ -188,6 +183,34 @@ def settle_payment(state: State, _now_ms: int, command: SettlePayment) -> Decisi
         prepared = PaymentPrepared(payment.id, outcome.provider_reference, outcome.client_secret)
         return [prepared], Done(state.seq + 1)
     return _declined(state, payment, outcome, current=current)
+
+
+def _why_failed(state: State, sale: Sale, booking: Booking, failed: PaymentFailed, *, current: bool) -> Refusal:
+    """Only where the card was declined is another card of use."""
+    seq, about = state.seq + 1, {"bookingId": booking.id}
+    if current:
+        detail = failed.detail or "The payment was declined; try another way to pay."
+        return Refusal(seq, Code.PAYMENT_DECLINED, detail, {"declineCode": failed.failure, **about})
+    if booking.status in COUNTS_AS_SOLD:
+        detail = f"Booking {booking.id} is paid, by payment {booking.payment_id}; this one was not charged."
+        return Refusal(seq, Code.ALREADY_PAID, detail, about)
+    if sale.event.cancelled:
+        return Refusal(seq, Code.EVENT_CANCELLED, "The event was cancelled meanwhile; nothing was charged.", about)
+    if booking.status == EXPIRED:
+        return Refusal(seq, Code.HOLD_EXPIRED, "The hold has lapsed; nothing was charged. Book again.", about)
+    name = BOOKING_NAMES[booking.status]
+    detail = "This attempt to pay was given up; nothing was charged."
+    return Refusal(seq, Code.WRONG_STATUS, detail, {**about, "bookingStatus": name})
+
+
+def _unknown(state: State, command: SettlePayment) -> Decision:
+    """Told before; or of an attempt that is not in this journal, whose money a person must look at."""
+    reference = getattr(command.outcome, "provider_reference", None)
+    succeeded = isinstance(command.outcome, PaymentSucceededOutcome)
+    if not succeeded or reference is None or command.payment_id < state.next_payment_id:
+        return [], Done(state.seq)
+    detail = f"It succeeded as payment {command.payment_id}, which was never begun here; see whose money it is."
+    return raise_concern(state, 0, RaiseConcern("unknown_payment", reference, detail))
 
 
 def _declined(state: State, payment: Payment, outcome: PaymentDeclinedOutcome, *, current: bool) -> Decision:
@@ -220,7 +243,8 @@ def _pending(
 def _succeeded(
     state: State, sale: Sale, booking: Booking, payment: Payment, outcome: PaymentSucceededOutcome
 ) -> Decision:
-    seq, reference = state.seq + 1, outcome.provider_reference
+    # the name it has already, where the news leave it out: without one its money could never be given back
+    seq, reference = state.seq + 1, outcome.provider_reference or payment.provider_reference
     succeeded = PaymentSucceeded(payment.id, reference)
     paid = _paid(seq, sale, booking, payment.id)
     if booking.status == PAYING and booking.payment_id == payment.id:
@@ -251,6 +275,9 @@ def _succeeded(
         surplus_payment_id=payment.id,
         surplus_reference=reference,
     )
+    if sale.event.cancelled:
+        detail = "The event was cancelled meanwhile; the money is on its way back."
+        return [surplus, give_back], Refusal(seq, Code.EVENT_CANCELLED, detail, {"bookingId": booking.id})
     if booking.status == EXPIRED:
         detail = "The hold had lapsed before the payment went through; the money is on its way back."
         return [surplus, give_back], Refusal(seq, Code.HOLD_EXPIRED, detail, {"bookingId": booking.id})

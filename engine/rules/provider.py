@@ -9,6 +9,7 @@ from ..facts import ConcernClosed, ConcernRaised, PaymentAnswered, RefundAnswere
 from ..limits import CONCERNS_MAX, TEXT_CHARACTERS_MAX
 from ..replies import Done
 from ..state import State
+from ..status import PAYMENT_STARTED
 from .shared import Decision, overloaded, refuse
 
 
@@ -35,7 +36,7 @@ def close_concern(state: State, _now_ms: int, command: CloseConcern) -> Decision
 
 def stop_waiting(state: State, _now_ms: int, command: StopWaiting) -> Decision:
     payment, refund = state.payments.rows.get(command.payment_id), state.refunds.rows.get(command.refund_id)
-    if payment is not None and payment.key is not None:
+    if payment is not None and not payment.answered and (payment.key is not None or payment.status == PAYMENT_STARTED):
         return [PaymentAnswered(payment.id)], Done(state.seq + 1)
     if refund is not None and refund.key is not None:
         return [RefundAnswered(refund.id)], Done(state.seq + 1)

@@ -10,7 +10,7 @@ from ..limits import TEXT_CHARACTERS_MAX
 from ..money import format_minor, parse_minor
 from ..records import Booking, Refund
 from ..replies import Done, RefundReply
-from ..state import State
+from ..state import State, entry_id
 from ..status import (
     BOOKING_NAMES,
     COUNTS_AS_SOLD,
@@ -34,6 +34,8 @@ def start_refund(state: State, now_ms: int, command: StartRefund, key: Idempoten
         return refuse(state, Code.FORBIDDEN, "This booking is someone else's.")
     if command.user_id is not None and now_ms >= state.sales[booking.event_id].event.starts_ms:
         return refuse(state, Code.FORBIDDEN, "The event has begun; ask its organiser for the money.")
+    if command.user_id is not None and _was_shown(state, booking):
+        return refuse(state, Code.FORBIDDEN, "A ticket of it was shown at the door; ask the event's organiser.")
     name = BOOKING_NAMES[booking.status]
     if booking.status not in COUNTS_AS_SOLD:
         detail = f"A booking that is {name} has nothing to refund."
@@ -53,6 +55,11 @@ def start_refund(state: State, now_ms: int, command: StartRefund, key: Idempoten
     assert amount_minor is not None
     full = amount_minor == left_minor
     return _start(state, now_ms, booking, amount_minor, command.hold_ms, key, full=full, reason="requested")
+
+
+def _was_shown(state: State, booking: Booking) -> bool:
+    shown = state.entries.rows
+    return bool(shown) and any(entry_id(booking.id, number) in shown for number in range(1, booking.quantity + 1))
 
 
 def _start(
@@ -130,7 +137,10 @@ def _told_before(state: State, command: SettleRefund) -> Decision:
     """Of a refund that had succeeded. That it failed after all is for a person: the money is with us again."""
     if command.failure is None or command.provider_reference is None:
         return [], Done(state.seq)
-    detail = f"Refund {command.refund_id} had succeeded and failed later: {command.failure}"
+    detail = (
+        f"Refund {command.refund_id} had succeeded, and {command.provider_reference} of it failed: "
+        f"{command.failure[:100]}. See at the provider whether the money is back before it is given again."
+    )
     return raise_concern(
         state, 0, RaiseConcern("refund_failed", command.provider_reference, detail, refund_id=command.refund_id)
     )

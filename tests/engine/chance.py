@@ -10,7 +10,12 @@ USERS = ("ann", "bob", "cid", "dan", "eve", "fay")
 HOLDS_MS = (5_000, 300_000, 300_000, 1_200_000)
 SECONDS = (*(0, 1, 4, 5, 60, 239, 240, 300, 600, 900, 1_200) * 3, 3_600, 3_600, 86_400)
 SECRETS = ("s1", "s2")
+REFERENCES = (None, "pi_1", "pi_2")
+HOOKS = (None, "https://example.org/one", "https://example.org/two")
 NODES = ("n1", "n2", "n3", "r1")
+
+
+SAID_BY_THE_PROVIDER = c.SettlePayment | c.SettleRefund | c.TakeProviderEvent | c.StopWaiting
 
 
 class Chance:
@@ -29,7 +34,7 @@ class Chance:
         command = make(self)
         if command is None:
             return
-        if random.random() < 0.3 and not isinstance(command, c.SettlePayment | c.SettleRefund):
+        if random.random() < 0.3 and not isinstance(command, SAID_BY_THE_PROVIDER):
             key = c.Idempotency(number.to_bytes(16), b"a" * 16)
             self.asked.append((command, key))
             run.ask(command, key)
@@ -108,12 +113,18 @@ class Chance:
             (
                 c.PaymentSucceededOutcome("pi_1"),
                 c.PaymentSucceededOutcome(None),
-                c.PaymentPendingOutcome(True, random.choice(SECRETS)),
+                c.PaymentPendingOutcome(True, random.choice(SECRETS), random.choice(REFERENCES)),
                 c.PaymentPendingOutcome(False, random.choice(SECRETS)),
                 c.PaymentFailedOutcome("card_declined"),
+                c.PaymentPreparedOutcome(random.choice(("pi_1", "pi_2")), random.choice(SECRETS)),
+                c.PaymentDeclinedOutcome(random.choice(("card_declined", "expired_card"))),
             )
         )
-        return c.SettlePayment(payment_id, outcome, 300_000)
+        return self._perhaps_as_news(c.SettlePayment(payment_id, outcome, 300_000))
+
+    def _perhaps_as_news(self, means: c.SettlePayment | c.SettleRefund | c.RaiseConcern) -> c.Command:
+        random = self.random
+        return c.TakeProviderEvent(f"evt_{random.randrange(60)}", means) if random.random() < 0.25 else means
 
     def refund(self) -> c.Command:
         pick, booking_id = self.random.choice, self.live("confirmed", "partially_refunded", "partial_refund_pending")
@@ -126,7 +137,73 @@ class Chance:
             return None
         refund_id = random.choice(refunds) if refunds and random.random() < 0.95 else self.latest("refund")
         failure = random.choice((None, None, "account closed"))
-        return c.SettleRefund(refund_id, None if failure else "re_1", failure)
+        pending = failure is None and random.random() < 0.4
+        settle = c.SettleRefund(refund_id, random.choice((None, "re_1", "re_2")), failure, pending)
+        return self._perhaps_as_news(settle)
+
+    def retry_refund(self) -> c.Command:
+        failed = [number for number, row in self.run.model.refunds.items() if row["failed"]]
+        return c.RetryRefund(self.random.choice(failed) if failed else self.latest("refund"))
+
+    def stop_waiting(self) -> c.Command:
+        model, pick = self.run.model, self.random.choice
+        if self.random.random() < 0.6:
+            return c.StopWaiting(payment_id=pick([*model.payments, self.latest("payment")]))
+        waiting = [number for number, row in model.refunds.items() if row["key"]]
+        return c.StopWaiting(refund_id=pick(waiting or [self.latest("refund")]))
+
+    def news(self) -> c.Command:
+        return c.TakeProviderEvent(f"evt_{self.random.randrange(60)}")
+
+    def raise_concern(self) -> c.Command:
+        pick = self.random.choice
+        kind, booking_id = pick(("dispute", "paid_twice")), pick((0, self.latest("booking")))
+        return self._perhaps_as_news(c.RaiseConcern(kind, pick(REFERENCES) or "dp_1", "why", booking_id))
+
+    def close_concern(self) -> c.Command:
+        return c.CloseConcern(self.random.choice([*self.run.model.concerns, "dispute:nobody"]))
+
+    def check_in(self) -> c.Command:
+        pick, booking_id = self.random.choice, self.live("confirmed", "partially_refunded", "partial_refund_pending")
+        row = self.run.model.bookings.get(booking_id, {"event": 1})
+        return c.CheckIn(
+            pick((0, row["event"], row["event"], 2)), booking_id, pick((1, 1, 1, 2, 3, 0)), pick(("", "A"))
+        )
+
+    def delivery(self) -> c.Command | None:
+        model, random = self.run.model, self.random
+        if not model.deliveries and random.random() < 0.9:
+            return None
+        number = random.choice([*model.deliveries, 7])
+        retry_ms = random.choice((0, -1, 60_000, 60_000, 3 * 86_400_000))
+        return random.choice(
+            (
+                c.SettleDelivery(number),
+                c.SettleDelivery(number, "550", self.run.now_ms + retry_ms if retry_ms else 0),
+                c.DropDelivery(number),
+                c.RetryDelivery(number),
+            )
+        )
+
+    def retry_delivery(self) -> c.Command | None:
+        dead = [number for number, row in self.run.model.deliveries.items() if row["dead"]]
+        return c.RetryDelivery(self.random.choice(dead)) if dead else None
+
+    def set_mail(self) -> c.Command:
+        return c.SetMail(self.random.random() < 0.8)
+
+    def disable_webhook(self) -> c.Command:
+        pick, model = self.random.choice, self.run.model
+        user_id, event_id = pick([*model.users, "nobody"]), self.event_id()
+        of_user = model.users.get(user_id, {"hook": None})["hook"]
+        of_event = model.events.get(event_id, {"webhook_url": None})["webhook_url"]
+        return pick(
+            (
+                c.DisableWebhook(of_user or "https://example.org/nobody", user_id=user_id),
+                c.DisableWebhook(of_event or "https://example.org/nobody", event_id=event_id),
+                c.DisableWebhook("https://example.org/one", user_id=user_id, event_id=event_id),
+            )
+        )
 
     def stock(self) -> c.Command:
         type_id = self.random.choice((1, 1, 1, 2))
@@ -144,8 +221,10 @@ class Chance:
             "waitlist": random.choice((0, 1, 1, 2, 2)),
             "currency": random.choice(("EUR", "EUR", "JPY", "KWD", "XXX")),
             "hold_ms": random.choice(HOLDS_MS),
+            "venue": random.choice(("", "The Hall", "The Other Hall")),
+            "webhook_url": random.choice(HOOKS),
         }
-        for name in random.sample(sorted(told), random.choice((5, 6, 7, 7, 8))):
+        for name in random.sample(sorted(told), random.choice((7, 8, 9, 9, 10))):
             del told[name]
         return c.ChangeEvent(self.event_id(), types=self.type_changes(), **told)
 
@@ -174,10 +253,12 @@ class Chance:
             waitlist=pick((0, 1, 2)),
             currency=pick(("EUR", "JPY", "XXX")),
             max_holds_per_user=pick((None, 1)),
+            webhook_url=pick(HOOKS),
         )
 
     def save_user(self) -> c.Command:
-        return c.SaveUser(self.random.choice(USERS), self.random.choice((None, "A name")))
+        pick = self.random.choice
+        return c.SaveUser(pick(USERS), pick((None, "A name")), pick((None, "a@example.org")), pick(HOOKS))
 
     def begin_epoch(self) -> c.Command:
         last = self.run.model.epochs[-1][0] if self.run.model.epochs else 0
@@ -208,13 +289,23 @@ MAKERS: dict[Callable[[Chance], c.Command | None], float] = {
     Chance.give_up: 6,
     Chance.pay: 14,
     Chance.settle_payment: 14,
-    Chance.refund: 6,
+    Chance.refund: 8,
     Chance.settle_refund: 5,
+    Chance.retry_refund: 3,
+    Chance.stop_waiting: 4,
+    Chance.news: 1,
+    Chance.raise_concern: 1,
+    Chance.close_concern: 1,
+    Chance.check_in: 4,
+    Chance.delivery: 8,
+    Chance.retry_delivery: 2,
+    Chance.set_mail: 1,
+    Chance.disable_webhook: 2,
     Chance.stock: 5,
     Chance.change: 3,
     Chance.cancel: 0.4,
     Chance.create: 0.7,
-    Chance.save_user: 1,
+    Chance.save_user: 4,
     Chance.begin_epoch: 0.5,
     Chance.save_member: 1,
     Chance.remove_member: 0.4,

@@ -172,7 +172,7 @@ def outside_step(history: History, random: Random, number: int) -> None:
         c.StopWaiting(payment_id=payments[0] if payments else 1),
         c.SettleRefund(refund_id, f"re_{refund_id}", pending=True),
         c.SettleRefund(refunds[0] if refunds else 1, None, "closed") if number % 3 == 0 else c.RetryRefund(failed),
-        c.StopWaiting(refund_id=refund_id),
+        c.StopWaiting(refund_id=next((row.id for row in state.refunds.rows.values() if row.key is not None), 1)),
         c.TakeProviderEvent(f"evt_{number}"),
         c.TakeProviderEvent(f"evt_{number - 1}"),
         c.RaiseConcern(
@@ -181,6 +181,9 @@ def outside_step(history: History, random: Random, number: int) -> None:
         c.CloseConcern(f"dispute:dp_{number - 2}"),
         c.RetryDelivery(dead),
         c.DisableWebhook("https://example.org/hook", user_id=f"user-{number % 40}") if number % 7 == 6 else c.Warn(0),
+        c.DisableWebhook("https://example.org/organiser", event_id=1) if number % 7 == 5 else c.Warn(0),
+        c.ChangeEvent(1, webhook_url="https://example.org/other") if number % 7 == 6 else c.Warn(0),
+        c.CancelEvent(4) if number == 9 else c.Warn(0),
         *(c.SettleDelivery(each) for each in deliveries[::2]),
         *(c.SettleDelivery(each, "550", state.at_ms + 60_000) for each in deliveries[1::4]),
         *(c.SettleDelivery(each, "gone") for each in deliveries[3:4]),

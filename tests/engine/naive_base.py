@@ -36,6 +36,7 @@ def no(code: str) -> Answer:
     return Answer(code, {})
 
 
+NEWS_KNOWN = b"news"  # given again, though to no key
 NOTHING = Answer("Done", {"nothing": True})
 DONE = Answer("Done", {})
 
@@ -193,6 +194,7 @@ EVENT_FIELDS = (
     "max_per_user",
     "max_holds_per_user",
     "waitlist",
+    "webhook_url",
 )
 
 STATUS_NUMBERS = {

@@ -14,7 +14,9 @@ class Events(Base):
         prices = [minor(spec.price, event["currency"]) for spec in asked.types]
         if None in prices or len({spec.name for spec in asked.types}) < len(asked.types):
             return no("invalid_field")
-        event.update(id=self.next["event"], cancelled=False, closed=False, booked=False, told=0, tell_below=0)
+        event.update(
+            id=self.next["event"], cancelled=False, closed=False, booked=False, disabled=False, told=0, tell_below=0
+        )
         self.next["event"] += 1
         self.events[event["id"]] = event
         for spec, price in zip(asked.types, prices, strict=True):
@@ -55,6 +57,8 @@ class Events(Base):
         noteworthy = any(
             before[name] != event[name] for name in ("name", "starts_ms", "ends_ms", "venue", "city", "country")
         )
+        if before["webhook_url"] != event["webhook_url"]:
+            before["disabled"] = False
         before.update(told)
         if noteworthy and before["booked"]:
             before.update(told=0, tell_below=self.next["booking"])
@@ -120,6 +124,3 @@ class Events(Base):
             return no("event_cancelled")
         event["cancelled"] = True
         return self._event_reply(event)
-
-    def on_save_user(self, asked: c.SaveUser) -> Answer:
-        return Answer("UserReply", {"user_id": asked.user_id, "name": asked.name, "email": asked.email})

@@ -22,11 +22,12 @@ from onsale.tests.engine.naive_base import (
 from onsale.tests.engine.naive_cluster import Cluster
 from onsale.tests.engine.naive_events import Events
 from onsale.tests.engine.naive_money import Money
+from onsale.tests.engine.naive_outside import Outside
 
 __all__ = ["STATUS_NUMBERS", "Answer", "Model"]
 
 
-class Model(Events, Money, Cluster):
+class Model(Events, Money, Cluster, Outside):
     def on_book(self, asked: c.Book) -> Answer:
         event = self.events.get(asked.event_id)
         if event is None:
@@ -138,6 +139,7 @@ class Model(Events, Money, Cluster):
             assert not self.unsettled(booking)
             assert self.now >= booking["ended"] + HOUR_MS
             self._forget_lapse(booking)
+            self.shown = {(number, ticket) for number, ticket in self.shown if number != booking_id}
             del self.bookings[booking_id]
         return DONE
 
@@ -178,6 +180,8 @@ class Model(Events, Money, Cluster):
         found = [f"serve {kind['id']}" for kind in self.types.values() if self.servable(kind)]
         over = [event for event in self.events.values() if not event["closed"] and self.closes(event) <= now]
         found += [f"close {event['id']}" for event in over]
+        changed = [event for event in self.events.values() if event["told"] + 1 < event["tell_below"]]
+        found += [f"tell of {event['id']}" for event in changed if not event["cancelled"]]
         for booking in self.bookings.values():
             event, status = self.events[booking["event"]], booking["status"]
             ends_with_its_event = event["cancelled"] and status in CLAIMED

@@ -4,6 +4,7 @@ from onsale.engine import commands as c
 from onsale.tests.engine.naive_base import (
     CLAIMED,
     DAY_MS,
+    DONE,
     HOLDING,
     NOTHING,
     SOLD,
@@ -48,6 +49,9 @@ class Money(Base):
             "booking": booking["id"],
             "status": "started",
             "secret": None,
+            "reference": None,
+            "failure": None,
+            "answered": False,
             "key": self._key,
             "amount": amount,
             "currency": event["currency"],
@@ -106,14 +110,26 @@ class Money(Base):
     def on_settle_payment(self, asked: c.SettlePayment) -> Answer:
         payment = self.payments.get(asked.payment_id)
         if payment is None:
-            return NOTHING
-        first_word = payment["status"] == "started" or (payment["status"] == "abandoned" and payment["secret"] is None)
-        answer = self._settled(payment, asked.outcome)
-        return self._keep(payment, answer) if first_word else answer
+            reference = getattr(asked.outcome, "provider_reference", None)
+            succeeded = isinstance(asked.outcome, c.PaymentSucceededOutcome) and reference is not None
+            if not succeeded or asked.payment_id < self.next["payment"]:
+                return NOTHING
+            return self.on_raise_concern(c.RaiseConcern("unknown_payment", reference, ""))
+        key = payment["key"]
+        return self._keep(key, self._settled(payment, asked.outcome))
 
-    def _keep(self, asked: Row, answer: Answer) -> Answer:
+    def on_stop_waiting(self, asked: c.StopWaiting) -> Answer:
+        payment, refund = self.payments.get(asked.payment_id), self.refunds.get(asked.refund_id)
+        if payment and not payment["answered"] and (payment["key"] or payment["status"] == "started"):
+            payment.update(key=None, answered=True)
+            return DONE
+        if refund and refund["key"]:
+            refund["key"] = None
+            return DONE
+        return NOTHING
+
+    def _keep(self, key: c.Idempotency | None, answer: Answer) -> Answer:
         """The provider's first word is the answer to the request's key from now on."""
-        key = asked["key"]
         known = self.keys.get(key.digest) if key is not None else None
         if known is None or answer.kind == "Done" or self.now >= known["at"] + DAY_MS:
             return answer
@@ -124,29 +140,46 @@ class Money(Base):
         current = booking["status"] == "paying" and booking["payment"] == payment["id"]
         if isinstance(outcome, c.PaymentPendingOutcome):
             status = "requires_action" if outcome.requires_action else "processing"
-            same = payment["secret"] == outcome.client_secret and (payment["status"] == "requires_action") == (
-                outcome.requires_action
-            )
-            if not current or same:
+            if not current or (payment["secret"], payment["status"]) == (outcome.client_secret, status):
                 return NOTHING
-            payment.update(status=status, secret=outcome.client_secret)
+            payment.update(status=status, secret=outcome.client_secret, key=None, failure=None)
+            payment["reference"] = outcome.provider_reference or payment["reference"]
             return Answer("PaymentUnderway", self._underway(payment))
+        if isinstance(outcome, c.PaymentPreparedOutcome):
+            if payment["reference"] is not None:
+                return NOTHING
+            payment.update(reference=outcome.provider_reference, secret=outcome.client_secret)
+            return DONE
+        if isinstance(outcome, c.PaymentDeclinedOutcome):
+            if not current or payment["failure"] == (outcome.failure, outcome.detail):
+                return NOTHING
+            payment.update(status="requires_action", key=None, failure=(outcome.failure, outcome.detail))
+            self._tell(booking, "payment_failed")
+            return DONE
         del self.payments[payment["id"]]
         if isinstance(outcome, c.PaymentFailedOutcome):
             if current:
                 booking["status"] = "held"
-                if payment["status"] != "started":  # else whoever asked is told at once
+                if payment["status"] != "started" or payment["answered"]:  # else whoever asked is told at once
                     self._tell(booking, "payment_failed")
-            return no("payment_declined")
+                return no("payment_declined")
+            if booking["status"] in SOLD:
+                return no("already_paid")
+            if self.events[booking["event"]]["cancelled"]:
+                return no("event_cancelled")
+            return no("hold_expired" if booking["status"] == "expired" else "wrong_status")
         if booking["status"] in HOLDING or (booking["status"] == "expired" and self._can_retake(booking)):
             if booking["status"] == "paying" and not current:
                 self.payments[booking["payment"]]["status"] = "abandoned"
             self._forget_lapse(booking)
-            booking.update(status="confirmed", payment=payment["id"], ended=None)
+            reference = outcome.provider_reference or payment["reference"]
+            booking.update(status="confirmed", payment=payment["id"], ended=None, reference=reference)
             self._tell(booking, "confirmed")
             return self._paid(booking)
         self._start_refund(booking, payment["amount"], surplus=True)
         self._tell(booking, "paid_too_late")
+        if self.events[booking["event"]]["cancelled"]:
+            return no("event_cancelled")
         return no("hold_expired" if booking["status"] == "expired" else "wrong_status")
 
     def _can_retake(self, booking: Row) -> bool:
@@ -170,6 +203,8 @@ class Money(Base):
             "entry": [amount, "pending"],
             "surplus": surplus,
             "failed": False,
+            "reference": None,
+            "tries": 1,
             "key": None if surplus else self._key,
         }
         self.next["refund"] += 1
@@ -197,6 +232,8 @@ class Money(Base):
         if asked.user_id is not None and asked.user_id != booking["user"]:
             return no("forbidden")
         if asked.user_id is not None and self.now >= self.events[booking["event"]]["starts_ms"]:
+            return no("forbidden")
+        if asked.user_id is not None and any(number == booking["id"] for number, _ in self.shown):
             return no("forbidden")
         if booking["status"] not in SOLD:
             return no("wrong_status")
@@ -234,13 +271,31 @@ class Money(Base):
 
     def on_settle_refund(self, asked: c.SettleRefund) -> Answer:
         refund = self.refunds.get(asked.refund_id)
-        if refund is None or (refund["failed"] and asked.failure is not None):
+        told = asked.provider_reference
+        if refund is None:
+            if asked.failure is None or told is None:
+                return NOTHING
+            return self.on_raise_concern(c.RaiseConcern("refund_failed", told, ""))
+        key, is_good = refund["key"], asked.failure is None and not asked.pending
+        of_an_earlier_try = refund["reference"] and told and told != refund["reference"]
+        if not is_good and (refund["failed"] or of_an_earlier_try):
             return NOTHING
-        first_word = not refund["failed"]
+        if asked.pending:
+            if refund["reference"] == told and key is None:
+                return NOTHING
+            refund.update(reference=told, key=None)
+            return DONE
         if asked.failure is not None:
-            refund["failed"] = True
-            answer = self._refund_reply(refund, 3)
-        else:
-            self._refund_done(refund)
-            answer = self._refund_reply(refund, 2)
-        return self._keep(refund, answer) if first_word else answer
+            refund.update(failed=True, key=None)
+            return self._keep(key, self._refund_reply(refund, 3))
+        self._refund_done(refund)
+        return self._keep(key, self._refund_reply(refund, 2))
+
+    def on_retry_refund(self, asked: c.RetryRefund) -> Answer:
+        refund = self.refunds.get(asked.refund_id)
+        if refund is None:
+            return no("not_found")
+        if not refund["failed"]:
+            return no("wrong_status")
+        refund.update(failed=False, reference=None, tries=refund["tries"] + 1)
+        return DONE

@@ -8,8 +8,24 @@ from onsale.engine import commands as c
 from onsale.engine.invariants import check
 from onsale.engine.limits import EPOCHS_KEPT, MEMBERS_MAX
 from onsale.engine.records import Epoch, Key
+from onsale.engine.state import entry_id
 from onsale.engine.status import REFUND_SUCCEEDED
-from onsale.tests.scenarios.story import NEEDS_A_STEP, SUCCEEDED, Story, book, give_up, keyed, pay, refund, sale, settle
+from onsale.tests.scenarios.story import (
+    NEEDS_A_STEP,
+    SUCCEEDED,
+    Story,
+    book,
+    change,
+    check_in,
+    give_up,
+    keyed,
+    news,
+    pay,
+    refund,
+    refund_fails,
+    sale,
+    settle,
+)
 
 
 def busy() -> Story:
@@ -36,7 +52,59 @@ def busy() -> Story:
         (9, c.SaveTicketKey(b"k" * 32), "nothing new"),
         (10, c.BeginEpoch(3, "n2"), "nothing new"),
     )
+    return outside(story)
+
+
+def outside(story: Story) -> Story:
+    """Messages are owed, 1 was shown at the door, a refund failed, the provider told things, people are to be told."""
+    story.play(
+        (11, c.SetMail(True), "nothing new"),
+        (11, c.SaveUser("ann", "Ann", "ann@example.org", "https://ann.example"), "user ann"),
+        (12, refund(4, "5"), "refund 2 of 5.00 pending, booking refund_pending"),
+        (13, refund_fails(2), "refund 2 of 5.00 failed, booking refund_pending"),
+        (14, check_in(1, 1), "admitted 1/1"),
+        (15, news("evt_1"), "nothing new"),
+        (16, news("evt_2", c.RaiseConcern("dispute", "dp_1", "No.")), "nothing new"),
+        (17, change(venue="The Hall"), "4 held 5 sold 2 waiting of 9"),
+    )
+    for each in list(story.state.deliveries.rows)[1:2]:
+        story.ask(c.SettleDelivery(each, "gone"))
+    story.ask(c.DisableWebhook("https://ann.example", user_id="ann"))
+    story.ask(change(venue="The Other Hall"))
     return story
+
+
+def refund_of(story, number):
+    return story.state.refunds.rows[number]
+
+
+def message(story, place):
+    return list(story.state.deliveries.rows.values())[place]
+
+
+def late_message(story):
+    late = copy(message(story, 0))
+    late.id, late.notice_id, late.channel = 4001, 1000, 1
+    return late
+
+
+def entry(story):
+    (found,) = story.state.entries.rows.values()
+    return found
+
+
+def spoil_entry(story, number):
+    found = entry(story)
+    found.number = number
+    move_entry(story, found.booking_id)
+
+
+def move_entry(story, booking_id):
+    found = entry(story)
+    found.booking_id, found.id = booking_id, entry_id(booking_id, found.number)
+    story.state.entries.rows.clear()
+    story.state.entries.rows[found.id] = found
+    return found.id
 
 
 def row(story, number):
@@ -111,6 +179,39 @@ SPOILT = {
     "standbys are waited for": lambda s: setattr(s.state, "sync_standbys", -1),
     "unknown secret": lambda s: s.state.secrets.rows.update(other=s.state.secrets.rows["ticket_key"]),
     "of another length": lambda s: setattr(s.state.secrets.rows["ticket_key"], "value", b"k"),
+    "a key waits for one": lambda s: setattr(s.state.payments.rows[2], "key", b"k" * 16),
+    "payment 2 has half a key": lambda s: setattr(s.state.payments.rows[2], "fingerprint", b"f" * 16),
+    "refund 1 has half a key": lambda s: setattr(refund_of(s, 1), "key", b"k" * 16),
+    "was tried 0 times": lambda s: setattr(refund_of(s, 1), "tries", 0),
+    "failed, and nobody was told": lambda s: setattr(refund_of(s, 2), "failure", None),
+    "failed refunds differ": lambda s: s.state.refunds_failed.clear(),
+    "refunds and failed ones": lambda s: setattr(night(s).owed, "refunds", 7),
+    "mail is 2": lambda s: setattr(s.state, "mail", 2),
+    "message 5 stands under another's number": lambda s: setattr(message(s, 0), "id", 5),
+    "an unknown kind": lambda s: setattr(message(s, 0), "kind", "gossip"),
+    "of a notice that is to be made yet": lambda s: s.state.deliveries.rows.update({4001: late_message(s)}),
+    "about a booking that is to be made yet": lambda s: setattr(message(s, 0), "booking_id", 99),
+    "given up for no reason": lambda s: setattr(message(s, 1), "failure", None),
+    "messages are not in their order": lambda s: s.state.deliveries.rows.update(
+        {message(s, 0).id: s.state.deliveries.rows.pop(message(s, 0).id)}
+    ),
+    "messages given up differ": lambda s: s.state.deliveries_dead.clear(),
+    "messages and dead ones": lambda s: setattr(night(s).owed, "deliveries_dead", 0),
+    "user ann has no webhook": lambda s: setattr(s.state.users.rows["ann"], "webhook_url", None),
+    "event 1 has no webhook": lambda s: setattr(night(s).event, "webhook_disabled", True),
+    "tells bookings that are to be made yet": lambda s: setattr(night(s).event, "tell_below", 99),
+    "told 8 of those below 8": lambda s: setattr(night(s).event, "told", 8),
+    "telling is False": lambda s: s.state.telling.clear(),
+    "ticket 1 of booking 1 stands under": lambda s: setattr(entry(s), "id", 5),
+    "was shown, and it has 2": lambda s: spoil_entry(s, 3),
+    "is to be shown yet": lambda s: setattr(entry(s), "at_ms", 10**15),
+    "was shown, and the booking has status": lambda s: setattr(entry(s), "id", move_entry(s, 3)),
+    "pieces of news are in order": lambda s: s.state.provider_event_order.pop(),
+    "the news are in another order": lambda s: s.state.provider_event_order.reverse(),
+    "the news are not in the order of their time": lambda s: setattr(s.state.provider_event_order[0], "at_ms", 10**15),
+    "is another one": lambda s: setattr(s.state.concerns.rows["dispute:dp_1"], "kind", "paid_twice"),
+    "is to be closed yet": lambda s: setattr(s.state.concerns.rows["dispute:dp_1"], "closed_ms", 10**15),
+    "open concerns are counted": lambda s: setattr(s.state, "concerns_open", 5),
     "sales and events differ": lambda s: s.state.sales.pop(1),
 }
 

@@ -19,7 +19,7 @@ def stored_rows(state: State) -> dict[str, Any]:
     """Copies of all rows, in the order in which a database gives them back."""
     rows: dict[str, Any] = {}
     for name, table in state.tables.items():
-        keys = list(table.rows) if name == "keys" else sorted(table.rows)
+        keys = list(table.rows) if name in {"keys", "provider_events"} else sorted(table.rows)
         rows[name] = [decode(encode(table.rows[key]), type=RECORDS[name]) for key in keys]
     return rows
 
@@ -49,6 +49,14 @@ def indexes(state: State) -> dict[str, Any]:
         "sweeping": set(state.sweeping),
         "cluster": (state.epoch, state.leader, state.voters, state.sync_standbys, state.ticket_key),
         "keys": [key.digest for key in state.key_order if state.keys.rows.get(key.digest) is key],
+        "owed": {
+            event_id: (owed.refunds, owed.refunds_failed, owed.deliveries, owed.deliveries_dead)
+            for event_id, owed in ((event_id, sale.owed) for event_id, sale in state.sales.items())
+        },
+        "dead": (set(state.deliveries_dead), set(state.refunds_failed), state.concerns_open),
+        "deliveries": list(state.deliveries.rows),
+        "telling": set(state.telling),
+        "news": [event.id for event in state.provider_event_order],
     }
 
 

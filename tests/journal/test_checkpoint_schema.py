@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "checkpoint.sqlite"
 
 
-LAYOUTS = {1: "a6f2f256a4b4c386", 2: "ab8408698549f5b0", 3: "7e2e8a9d1bc5c46d"}
+LAYOUTS = {1: "a6f2f256a4b4c386", 2: "ab8408698549f5b0", 3: "f549b855ef8a73e4"}
 
 
 def test_a_changed_layout_has_a_version_of_its_own(path: Path) -> None:

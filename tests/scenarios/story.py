@@ -73,6 +73,8 @@ SUCCEEDED = c.PaymentSucceededOutcome("pi_1")
 DECLINED = c.PaymentFailedOutcome("card_declined", "No money.")
 PROCESSING = c.PaymentPendingOutcome(requires_action=False, client_secret="secret")
 NEEDS_A_STEP = c.PaymentPendingOutcome(requires_action=True, client_secret="secret")
+DECLINED_FOR_NOW = c.PaymentDeclinedOutcome("expired_card", "Use another card.")
+PREPARED = c.PaymentPreparedOutcome("pi_1", "secret")
 
 
 def refund(booking: int, amount: str | None = None, user: str | None = None) -> c.StartRefund:
@@ -85,6 +87,18 @@ def refunded(number: int) -> c.SettleRefund:
 
 def refund_fails(number: int) -> c.SettleRefund:
     return c.SettleRefund(number, failure="account closed")
+
+
+def refund_is_pending(number: int, reference: str | None = "re_1") -> c.SettleRefund:
+    return c.SettleRefund(number, reference, pending=True)
+
+
+def check_in(booking: int, number: int = 1, place: str = "Gate A", event: int = 1) -> c.CheckIn:
+    return c.CheckIn(event, booking, number, place, "door")
+
+
+def news(name: str, means: c.SettlePayment | c.SettleRefund | c.RaiseConcern | None = None) -> c.TakeProviderEvent:
+    return c.TakeProviderEvent(name, means)
 
 
 def capacity(tickets: int, kind: int = 1) -> c.ChangeEvent:
@@ -189,6 +203,8 @@ class Story:
                 )
             case r.UserReply():
                 return f"user {reply.user_id}"
+            case r.Admitted():
+                return f"admitted {reply.booking_id}/{reply.number}"
             case r.Refusal():
                 return str(reply.code)
             case _:

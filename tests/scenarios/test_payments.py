@@ -2,19 +2,25 @@
 
 import pytest
 
+from onsale.engine import commands as c
+from onsale.engine.status import PAYMENT_STARTED
 from onsale.tests.scenarios.story import (
     CANCEL,
     DECLINED,
+    DECLINED_FOR_NOW,
     FIRST_FIT,
     NEEDS_A_STEP,
+    PREPARED,
     PROCESSING,
     SUCCEEDED,
     Stories,
     book,
     change,
     give_up,
+    keyed,
     ms,
     pay,
+    refund,
     refunded,
     sale,
     settle,
@@ -132,7 +138,7 @@ STORIES: Stories = {
             (2, settle(1, NEEDS_A_STEP), "requires_action 1"),
             (3, pay("ann", "10", method="another card"), "processing 2", "1 held, 1 paying"),
             (4, settle(1, NEEDS_A_STEP), "nothing new", ""),
-            (5, settle(1, DECLINED), "payment_declined", ""),
+            (5, settle(1, DECLINED), "wrong_status", ""),
             (6, settle(2, SUCCEEDED), "paid 1", "1 confirmed"),
         ],
     ),
@@ -220,7 +226,7 @@ STORIES: Stories = {
             (0, book("ann"), "held 1 until 300"),
             (1, pay("ann", "10"), "processing 1"),
             (901, CANCEL, "0 held 0 sold 0 waiting of 5"),
-            (902, settle(1, SUCCEEDED), "hold_expired", ""),
+            (902, settle(1, SUCCEEDED), "event_cancelled", ""),
         ],
     ),
     "success comes too late, and the sale is over": (
@@ -237,8 +243,66 @@ STORIES: Stories = {
             (0, book("ann"), "held 1 until 300"),
             (1, pay("ann", "10"), "processing 1"),
             (2, CANCEL, "1 held 0 sold 0 waiting of 5", "1 held, 1 cancelled"),
-            (3, settle(1, SUCCEEDED), "wrong_status", ""),
+            (3, settle(1, SUCCEEDED), "event_cancelled", ""),
             (4, refunded(1), "refund 1 of 10.00 succeeded, booking cancelled", ""),
+        ],
+    ),
+    "prepared, confirmed, processing, paid: the name is there before anything is charged": (
+        sale(1),
+        [
+            (0, book("ann"), "held 1 until 300"),
+            (1, pay("ann", "10"), "processing 1"),
+            (1, settle(1, PREPARED), "nothing new", ""),
+            (1, settle(1, PREPARED), "nothing new", ""),
+            (2, settle(1, PROCESSING), "processing 1"),
+            (3, settle(1, SUCCEEDED), "paid 1", "1 confirmed"),
+            (4, settle(1, PREPARED), "nothing new", ""),
+        ],
+    ),
+    "one card is declined, and the next one pays: the attempt goes on": (
+        sale(1),
+        [
+            (0, book("ann"), "held 1 until 300"),
+            (1, pay("ann", "10", method=None), "processing 1"),
+            (1, settle(1, NEEDS_A_STEP), "requires_action 1"),
+            (2, settle(1, DECLINED_FOR_NOW), "nothing new", ""),
+            (2, settle(1, DECLINED_FOR_NOW), "nothing new", ""),
+            (3, pay("ann", "10", method=None), "requires_action 1", ""),
+            (4, settle(1, SUCCEEDED), "paid 1", "1 confirmed"),
+        ],
+    ),
+    "a failure told after success changes nothing": (
+        sale(1),
+        [
+            (0, book("ann"), "held 1 until 300"),
+            (1, pay("ann", "10"), "processing 1"),
+            (2, settle(1, SUCCEEDED), "paid 1", "1 confirmed"),
+            (3, settle(1, DECLINED), "nothing new", ""),
+            (4, settle(1, DECLINED_FOR_NOW), "nothing new", ""),
+            (5, settle(1, NEEDS_A_STEP), "nothing new", ""),
+        ],
+    ),
+    "one that gave way is withdrawn while another one paid: whoever asked is told so": (
+        sale(1),
+        [
+            (0, book("ann"), "held 1 until 300"),
+            (1, pay("ann", "10"), "processing 1"),
+            (2, settle(1, NEEDS_A_STEP), "requires_action 1"),
+            (3, keyed("k", pay("ann", "10", method="another card")), "processing 2"),
+            (4, settle(1, SUCCEEDED), "paid 1", "1 held, 1 confirmed"),
+            (5, settle(2, DECLINED), "already_paid", ""),
+            (6, keyed("k", pay("ann", "10", method="another card")), "already_paid", ""),
+        ],
+    ),
+    "an attempt that was given up before it had a name gets one, so that it can be withdrawn": (
+        sale(1),
+        [
+            (0, book("ann"), "held 1 until 300"),
+            (1, pay("ann", "10"), "processing 1"),
+            (900, None, "", "1 held, 1 expired"),
+            (901, settle(1, PREPARED), "nothing new", ""),
+            (902, settle(1, DECLINED_FOR_NOW), "nothing new", ""),
+            (903, settle(1, DECLINED), "hold_expired", ""),
         ],
     ),
     "nothing is given up while the provider thinks": (
@@ -360,3 +424,71 @@ def test_what_was_taken_again_counts_as_sold_and_no_new_hold_was_made():
     )
     assert story.state.ticket_types.rows[1].sold == 1
     assert story.state.next_booking_id == 2
+
+
+def paying(*outcomes):
+    """A booking under payment, of which the provider said this."""
+    story = sale(1)()
+    story.play((0, book("ann"), "held 1 until 300"), (1, pay("ann", "10"), "processing 1"))
+    for outcome in outcomes:
+        story.ask(settle(1, outcome))
+    return story
+
+
+def test_the_name_a_payment_was_prepared_under_is_kept_where_its_success_is_told_without_one():
+    story = paying(PREPARED, c.PaymentSucceededOutcome(None))
+    assert story.state.bookings.rows[1].provider_reference == "pi_1"
+    story.ask(refund(1))
+    assert story.state.refunds.rows[1].payment_reference == "pi_1"
+
+
+def test_the_first_name_stays():
+    story = paying(PREPARED, c.PaymentPreparedOutcome("pi_2", "other"))
+    payment = story.state.payments.rows[1]
+    assert (payment.provider_reference, payment.client_secret, payment.status) == ("pi_1", "secret", PAYMENT_STARTED)
+
+
+def test_what_was_paid_for_nothing_goes_back_to_the_payment_it_came_by():
+    story = paying(PREPARED)
+    story.play((901, book("bob"), "held 2 until 1201"), (902, settle(1, c.PaymentSucceededOutcome()), "hold_expired"))
+    back = story.state.refunds.rows[1]
+    assert (back.payment_reference, back.payment_id, back.surplus) == ("pi_1", 1, True)
+
+
+def test_a_decline_is_remembered_until_the_next_step():
+    story = paying(NEEDS_A_STEP, DECLINED_FOR_NOW)
+    payment = story.state.payments.rows[1]
+    assert (payment.failure, payment.failure_detail) == ("expired_card", "Use another card.")
+    story.ask(settle(1, PROCESSING))
+    assert (payment.failure, payment.failure_detail) == (None, "")
+
+
+def test_success_of_a_payment_that_was_never_begun_is_for_a_person():
+    story = sale(1)()
+    assert story.words(story.ask(settle(7, c.PaymentSucceededOutcome("pi_7")))) == "nothing new"
+    (concern,) = story.state.concerns.rows.values()
+    assert concern.id == "unknown_payment:pi_7"
+    story.ask(settle(7, c.PaymentSucceededOutcome("pi_7")))
+    assert story.state.concerns_open == 1
+
+
+STILL_TO_BE_TOLD = {
+    "at once": ([], False),
+    "after the one who asked was told that it is under way": ([c.StopWaiting(1)], True),
+    "after the provider was told to have it": ([settle(1, PROCESSING)], True),
+    "after it was told twice": ([c.StopWaiting(1), c.StopWaiting(1)], True),
+}
+
+
+@pytest.mark.parametrize(("before", "told"), STILL_TO_BE_TOLD.values(), ids=STILL_TO_BE_TOLD)
+@pytest.mark.parametrize("key", [None, "k"])
+def test_a_failure_is_told_by_a_notice_unless_it_is_the_answer(before, told, key):
+    story = sale(1)()
+    asked = pay("ann", "10") if key is None else keyed(key, pay("ann", "10"))
+    story.play((0, book("ann"), "held 1 until 300"), (1, asked, "processing 1"))
+    for command in before:
+        story.ask(command)
+    story.ask(settle(1, DECLINED))
+    assert ("ann payment_failed 1" in story.notices()) == told
+    if key is not None:
+        assert story.words(story.ask(asked)) == ("processing 1" if told else "payment_declined")

@@ -8,7 +8,22 @@ from typing import Any
 
 from msgspec.msgpack import decode, encode
 
-from onsale.engine.records import Booking, Epoch, Event, Key, Member, Payment, Refund, Secret, TicketType, User
+from onsale.engine.records import (
+    Booking,
+    Concern,
+    Delivery,
+    Entry,
+    Epoch,
+    Event,
+    Key,
+    Member,
+    Payment,
+    ProviderEvent,
+    Refund,
+    Secret,
+    TicketType,
+    User,
+)
 from onsale.engine.restore import restore
 from onsale.engine.state import State, state_hash
 from onsale.journal.batch import Position
@@ -24,7 +39,12 @@ RECORDS: dict[str, type[Any]] = {
     "members": Member,
     "epochs": Epoch,
     "secrets": Secret,
+    "entries": Entry,
+    "deliveries": Delivery,
+    "provider_events": ProviderEvent,
+    "concerns": Concern,
 }
+IN_THE_ORDER_THEY_CAME = frozenset({"keys", "provider_events"})
 
 
 @dataclass(frozen=True)
@@ -44,6 +64,7 @@ def take(state: State, position: Position) -> Checkpoint:
     assert state.tables.keys() == RECORDS.keys(), "every table is in a checkpoint"
     rows = {}
     for name, table in state.tables.items():
-        found = table.rows.values() if name == "keys" else [row for _, row in sorted(table.rows.items())]
+        in_order = name in IN_THE_ORDER_THEY_CAME
+        found = table.rows.values() if in_order else [row for _, row in sorted(table.rows.items())]
         rows[name] = tuple(encode(row) for row in found)
     return Checkpoint(position, state.counters(), state_hash(state), rows)

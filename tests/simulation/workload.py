@@ -1,7 +1,8 @@
-"""Who uses the cluster: clients that want tickets, and the provider that says what became of payments.
+"""Who uses the cluster: clients that want tickets, and the outside that says what became of payments and messages.
 
 Owns what is asked and how a client takes no answer: it does not know, and asks again with the same key, wherever. A
-client sends its next wish only when it has an answer to the one before.
+client sends its next wish only when it has an answer to the one before. The outside acts as the product's effects do,
+on what the leader of the moment holds; one leader after the other may be told the same.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from typing import Protocol
 from onsale.engine import commands as c
 from onsale.engine import replies
 from onsale.engine.codes import TRANSIENT
-from onsale.engine.status import PAYMENT_STARTED, REFUND_PENDING_AT_PROVIDER
+from onsale.engine.records import Delivery, Payment, Refund
+from onsale.engine.state import State
+from onsale.engine.status import PAYMENT_ABANDONED, REFUND_FAILED
 from onsale.node.loop import CommandLoop
 from onsale.tests.simulation.plan import Plan
 from onsale.tests.simulation.scheduler import Due, SimulatedTime
@@ -23,6 +26,7 @@ TIMEOUT_US = 1_500_000
 AGAIN_US = (20_000, 250_000)
 PROVIDER_US = 150_000
 EVENTS = 2
+HOOK = "https://example.org/hook"
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Client:
         self._wish: tuple[c.Command, c.Idempotency] | None = None
         self._timer: Due | None = None
         self._booked: list[replies.Booked | replies.InLine] = []
-        self._paid: list[replies.Paid] = []
+        self._paying: list[int] = []  # bookings
 
     def start(self) -> None:
         self._later(self._plan.think_ms[0] * 1000, self._plan.think_ms[1] * 1000, self._next)
@@ -131,32 +135,42 @@ class Client:
     def _remember(self, reply: replies.Reply) -> None:
         if isinstance(reply, replies.Booked | replies.InLine):
             self._booked.append(reply)
-        elif isinstance(reply, replies.Paid):
-            self._paid.append(reply)
+        elif isinstance(reply, replies.Paid | replies.PaymentUnderway):
+            self._paying.append(reply.booking_id)
 
     def _think(self) -> c.Command:
         random, hold_ms = self._random, self._plan.hold_ms
         kind = random.random()
         if self._booked and kind < 0.45:
-            booked = self._booked.pop(random.randrange(len(self._booked)))
+            number = random.randrange(len(self._booked))  # sometimes kept, to be paid by another card
+            booked = self._booked[number] if kind > 0.33 else self._booked.pop(number)
             if kind < 0.12:
                 return c.GiveUp(booked.booking_id, hold_ms, booked.user_id)
             amount = f"{booked.amount_minor / 100:.2f}"
             return c.StartPayment(booked.user_id, booked.event_id, amount, booked.booking_id, "card")
-        if self._paid and kind < 0.5:
-            return c.StartRefund(self._paid.pop().booking_id, hold_ms)
-        if kind < 0.54:
-            return c.SaveUser(self.name, f"name {self._number}")
-        if kind < 0.57:
+        if self._paying and kind < 0.53:
+            booking_id = random.choice(self._paying)
+            if kind < 0.49:
+                return c.CheckIn(0, booking_id, random.choice((1, 1, 2)), self.name)
+            return c.StartRefund(booking_id, hold_ms, random.choice((None, "1.00")))
+        if kind < 0.55:
+            user = f"{self.name}-{random.randrange(3)}"
+            return c.SaveUser(user, f"name {self._number}", f"{user}@example.org", random.choice((None, HOOK)))
+        if kind < 0.58:
             change = c.TypeChange(name="A", capacity=random.randrange(2, 9))
-            return c.ChangeEvent(random.randrange(1, EVENTS + 1), types=(change,), hold_ms=hold_ms)
+            event_id, venue = random.randrange(1, EVENTS + 1), f"hall {random.randrange(3)}"
+            return c.ChangeEvent(event_id, venue=venue, webhook_url=HOOK, types=(change,), hold_ms=hold_ms)
+        if kind < 0.582:
+            return c.CancelEvent(EVENTS)
         user = f"{self.name}-{random.randrange(3)}"
         event, ticket_type = random.randrange(1, EVENTS + 1), random.choice(("A", "A", "A", "B"))
         return c.Book(user, event, hold_ms, ticket_type, random.choice((1, 1, 1, 2, 3)))
 
 
 class Provider:
-    """Says of each payment and refund, some time later, what became of it; the leader of the moment is told."""
+    """The outside. Says of each payment and refund, some time later, what became of it, and of messages whether they
+    were sent; the leader of the moment is told.
+    """
 
     def __init__(self, plan: Plan, time: SimulatedTime, nodes: Nodes) -> None:
         self._hold_ms = plan.hold_ms
@@ -171,17 +185,72 @@ class Provider:
         for name, loop in self._nodes.leading():
             state = loop.state
             for payment in list(state.payments.rows.values()):
-                if payment.status == PAYMENT_STARTED and self._random.random() < 0.5:
-                    self._tell(name, loop, self._settle(payment.id))
+                if self._random.random() < 0.5:
+                    self._tell(name, loop, self._of_payment(payment))
             for refund in list(state.refunds.rows.values()):
-                if refund.status == REFUND_PENDING_AT_PROVIDER and self._random.random() < 0.5:
-                    self._tell(name, loop, c.SettleRefund(refund.id, "re"))
+                if self._random.random() < 0.5:
+                    self._tell(name, loop, self._of_refund(refund))
+            for delivery in list(state.deliveries.rows.values()):
+                if self._random.random() < 0.3:
+                    self._tell(name, loop, self._of_delivery(delivery, state.at_ms))
+            for command in self._unasked(state):
+                self._tell(name, loop, command)
         self._time.call_in(PROVIDER_US, self._look)
 
-    def _settle(self, payment_id: int) -> c.SettlePayment:
-        paid = self._random.random() < 0.8
-        outcome = c.PaymentSucceededOutcome("pi") if paid else c.PaymentFailedOutcome("card_declined")
-        return c.SettlePayment(payment_id, outcome, self._hold_ms)
+    def _of_payment(self, payment: Payment) -> c.Command:
+        """Prepared first, then charged; some take their time, some are told by news, and again."""
+        chance, reference = self._random.random(), f"pi_{payment.id}"
+        outcome: c.PaymentOutcome = c.PaymentSucceededOutcome(reference if chance < 0.7 else None)
+        if payment.status == PAYMENT_ABANDONED:  # withdrawn, unless it had gone through
+            outcome = outcome if chance < 0.3 else c.PaymentFailedOutcome("canceled")
+        elif payment.provider_reference is None:
+            if chance < 0.1:
+                return c.StopWaiting(payment_id=payment.id)
+            outcome = c.PaymentPreparedOutcome(reference, f"secret_{payment.id}")
+        elif chance < 0.15:
+            outcome = c.PaymentFailedOutcome("card_declined")
+        elif chance < 0.3:
+            outcome = c.PaymentPendingOutcome(chance < 0.2, f"secret_{payment.id}", reference)
+        elif chance < 0.35:
+            outcome = c.PaymentDeclinedOutcome("expired_card")
+        settle = c.SettlePayment(payment.id, outcome, self._hold_ms)
+        if isinstance(outcome, c.PaymentSucceededOutcome) and chance < 0.6:
+            return c.TakeProviderEvent(f"evt_{reference}", settle)
+        return settle
+
+    def _of_refund(self, refund: Refund) -> c.Command:
+        chance, reference = self._random.random(), f"re_{refund.id}_{refund.tries}"
+        if refund.status == REFUND_FAILED:
+            return c.RetryRefund(refund.id)
+        if chance < 0.1:
+            return c.StopWaiting(refund_id=refund.id)
+        if chance < 0.3:
+            return c.SettleRefund(refund.id, reference, pending=True)
+        settle = c.SettleRefund(refund.id, reference, "account closed" if chance < 0.5 else None)
+        return c.TakeProviderEvent(f"evt_{reference}", settle) if chance < 0.8 else settle
+
+    def _of_delivery(self, delivery: Delivery, at_ms: int) -> c.Command:
+        chance = self._random.random()
+        if delivery.dead:
+            return c.RetryDelivery(delivery.id)
+        if chance < 0.1:
+            return c.DropDelivery(delivery.id)
+        if chance < 0.3:
+            return c.SettleDelivery(delivery.id, "503", at_ms + 1_000)
+        return c.SettleDelivery(delivery.id, "550" if chance < 0.4 else None)
+
+    def _unasked(self, state: State) -> list[c.Command]:
+        """What the outside says without having been asked."""
+        random, last = self._random, max(1, state.next_booking_id - 1)
+        dispute = c.RaiseConcern("dispute", f"dp_{random.randrange(50)}", "Not me.", random.randint(1, last))
+        said = (
+            c.SetMail(on=random.random() < 0.8),
+            c.TakeProviderEvent(f"evt_dispute_{random.randrange(50)}", dispute),
+            c.CloseConcern(f"dispute:dp_{random.randrange(50)}"),
+            c.DisableWebhook(HOOK, user_id=f"c0-{random.randrange(3)}"),
+            c.DisableWebhook(HOOK, event_id=random.randrange(1, EVENTS + 1)),
+        )
+        return [command for command in said if random.random() < 0.08]
 
     def _tell(self, name: str, loop: CommandLoop, command: c.Command) -> None:
         self._nodes.note(name, f"the provider says {command}")

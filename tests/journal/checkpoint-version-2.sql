@@ -1,0 +1,243 @@
+-- a checkpoint as version 2 of its layout left it, for test_checkpoint_version_2.py
+BEGIN TRANSACTION;
+CREATE TABLE bookings (
+  id INTEGER NOT NULL PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  event_id INTEGER NOT NULL,
+  ticket_type_id INTEGER NOT NULL,
+  quantity INTEGER NOT NULL,
+  amount_minor INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  held_ms INTEGER NOT NULL DEFAULT 0,
+  expires_ms INTEGER NOT NULL DEFAULT 0,
+  pinned_ms INTEGER NOT NULL DEFAULT 0,
+  warned INTEGER NOT NULL DEFAULT 0,
+  line_number INTEGER NOT NULL DEFAULT 0,
+  payment_id INTEGER NOT NULL DEFAULT 0,
+  provider_reference TEXT,
+  refunding_minor INTEGER NOT NULL DEFAULT 0,
+  refunded_minor INTEGER NOT NULL DEFAULT 0,
+  ended_ms INTEGER NOT NULL DEFAULT 0,
+  unsettled INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO "bookings" VALUES(2,'ada',1,1,2,9980,9,12,1795086700001,1795086700001,0,0,0,0,1,'pi_1',1500,0,0,2);
+INSERT INTO "bookings" VALUES(3,'ben',1,1,1,4990,3,21,1795086700001,1795086700001,1795087000001,1795087600001,0,0,2,NULL,0,0,0,1);
+INSERT INTO "bookings" VALUES(4,'dan',1,1,1,4990,3,24,1795086700001,1795086700001,1795087000001,1795087600001,0,0,3,NULL,0,0,0,1);
+INSERT INTO "bookings" VALUES(5,'cleo',1,1,1,4990,1,27,1795086700001,0,0,0,0,1,0,NULL,0,0,0,0);
+INSERT INTO "bookings" VALUES(6,'dan',2,3,1,0,2,29,1795086700001,1795086700001,1795087000001,0,0,0,0,NULL,0,0,0,0);
+CREATE TABLE counters (name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL);
+INSERT INTO "counters" VALUES('seq',31);
+INSERT INTO "counters" VALUES('at_ms',1795086700001);
+INSERT INTO "counters" VALUES('next_event_id',3);
+INSERT INTO "counters" VALUES('next_ticket_type_id',4);
+INSERT INTO "counters" VALUES('next_booking_id',7);
+INSERT INTO "counters" VALUES('next_payment_id',4);
+INSERT INTO "counters" VALUES('next_refund_id',3);
+INSERT INTO "counters" VALUES('next_notice_id',8);
+INSERT INTO "counters" VALUES('sync_standbys',1);
+CREATE TABLE epochs (
+  epoch INTEGER NOT NULL PRIMARY KEY,
+  first_seq INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  leader TEXT NOT NULL
+);
+INSERT INTO "epochs" VALUES(1,1,1795000000000,'n1');
+INSERT INTO "epochs" VALUES(2,31,1795086700001,'n2');
+CREATE TABLE events (
+  id INTEGER NOT NULL PRIMARY KEY,
+  name TEXT NOT NULL,
+  starts_ms INTEGER NOT NULL,
+  ends_ms INTEGER,
+  venue TEXT NOT NULL,
+  city TEXT NOT NULL,
+  country TEXT NOT NULL,
+  category TEXT NOT NULL,
+  description TEXT NOT NULL,
+  currency TEXT NOT NULL,
+  on_sale_ms INTEGER,
+  max_per_user INTEGER NOT NULL,
+  max_holds_per_user INTEGER,
+  waitlist INTEGER NOT NULL,
+  cancelled INTEGER NOT NULL DEFAULT 0,
+  closed INTEGER NOT NULL DEFAULT 0,
+  created_ms INTEGER NOT NULL DEFAULT 0,
+  booked INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO "events" VALUES(1,'Long Shadows',1797592000000,NULL,'The Hall','','','','','EUR',NULL,10,NULL,1,0,0,1795000000000,1);
+INSERT INTO "events" VALUES(2,'Long Shadows',1797592000000,NULL,'','','','','','EUR',NULL,10,NULL,2,0,0,1795000000000,1);
+CREATE TABLE idempotency_keys (
+  place INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE,
+  fingerprint BLOB NOT NULL,
+  reply BLOB NOT NULL,
+  at_ms INTEGER NOT NULL
+);
+INSERT INTO "idempotency_keys" VALUES(1,X'6B312020202020202020202020202020',X'6B312020202020202020202020202020',X'9B010C02A361646101A85374616E64696E6702CD26FCA3455552CF000001A1F3814DE1CF000001A1F385E1C1',1795086700001);
+INSERT INTO "idempotency_keys" VALUES(2,X'6B322020202020202020202020202020',X'6B322020202020202020202020202020',X'9A05120102CD03E8A3455552030900AE6163636F756E7420636C6F736564',1795086700001);
+INSERT INTO "idempotency_keys" VALUES(3,X'6B332020202020202020202020202020',X'6B332020202020202020202020202020',X'9904160203CD137EA3455552C2C0CF000001A1F38F0981',1795086700001);
+INSERT INTO "idempotency_keys" VALUES(4,X'6B342020202020202020202020202020',X'6B342020202020202020202020202020',X'9B021B05A4636C656F01A85374616E64696E6701CD137EA3455552CF000001A1F3814DE101',1795086700001);
+CREATE TABLE members (
+  name TEXT NOT NULL PRIMARY KEY,
+  node_id BLOB NOT NULL,
+  voting INTEGER NOT NULL,
+  replication TEXT NOT NULL,
+  http TEXT NOT NULL,
+  since_seq INTEGER NOT NULL
+);
+INSERT INTO "members" VALUES('n1',X'6E316E316E316E316E316E316E316E31',1,'n1:7000','http://n1:80',2);
+INSERT INTO "members" VALUES('n2',X'6E326E326E326E326E326E326E326E32',1,'n2:7000','http://n2:80',4);
+CREATE TABLE notifications (
+  id INTEGER NOT NULL PRIMARY KEY,
+  seq INTEGER NOT NULL,
+  at_ms INTEGER NOT NULL,
+  user_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  event_id INTEGER NOT NULL,
+  booking_id INTEGER NOT NULL
+);
+INSERT INTO "notifications" VALUES(1,8,1795000000000,'fay','held',1,1);
+INSERT INTO "notifications" VALUES(2,10,1795000300001,'fay','lapsed',1,1);
+INSERT INTO "notifications" VALUES(3,12,1795086700001,'ada','held',1,2);
+INSERT INTO "notifications" VALUES(4,15,1795086700001,'ada','confirmed',1,2);
+INSERT INTO "notifications" VALUES(5,21,1795086700001,'ben','held',1,3);
+INSERT INTO "notifications" VALUES(6,24,1795086700001,'dan','held',1,4);
+INSERT INTO "notifications" VALUES(7,29,1795086700001,'dan','held',2,6);
+CREATE TABLE past_bookings (
+  id INTEGER NOT NULL PRIMARY KEY,
+  user_id TEXT NOT NULL,
+  event_id INTEGER NOT NULL,
+  ticket_type_id INTEGER NOT NULL,
+  quantity INTEGER NOT NULL,
+  amount_minor INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  held_ms INTEGER NOT NULL DEFAULT 0,
+  expires_ms INTEGER NOT NULL DEFAULT 0,
+  pinned_ms INTEGER NOT NULL DEFAULT 0,
+  warned INTEGER NOT NULL DEFAULT 0,
+  line_number INTEGER NOT NULL DEFAULT 0,
+  payment_id INTEGER NOT NULL DEFAULT 0,
+  provider_reference TEXT,
+  refunding_minor INTEGER NOT NULL DEFAULT 0,
+  refunded_minor INTEGER NOT NULL DEFAULT 0,
+  ended_ms INTEGER NOT NULL DEFAULT 0,
+  unsettled INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO "past_bookings" VALUES(1,'fay',1,2,2,15800,5,8,1795000000000,1795000000000,0,0,0,0,0,NULL,0,0,1795000300001,0);
+CREATE TABLE past_payments (
+  id INTEGER NOT NULL PRIMARY KEY,
+  booking_id INTEGER NOT NULL,
+  user_id TEXT NOT NULL,
+  amount_minor INTEGER NOT NULL,
+  currency TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  method TEXT,
+  created_ms INTEGER NOT NULL,
+  provider_reference TEXT,
+  client_secret TEXT,
+  failure TEXT,
+  key BLOB,
+  fingerprint BLOB
+);
+INSERT INTO "past_payments" VALUES(1,2,'ada',9980,'EUR',4,'pm_card_visa',1795086700001,'pi_1',NULL,NULL,NULL,NULL);
+CREATE TABLE past_refunds (
+  id INTEGER NOT NULL PRIMARY KEY,
+  booking_id INTEGER NOT NULL,
+  user_id TEXT NOT NULL,
+  amount_minor INTEGER NOT NULL,
+  currency TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  provider_reference TEXT,
+  payment_reference TEXT,
+  failure TEXT,
+  key BLOB,
+  fingerprint BLOB,
+  payment_id INTEGER NOT NULL DEFAULT 0,
+  surplus INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE payments (
+  id INTEGER NOT NULL PRIMARY KEY,
+  booking_id INTEGER NOT NULL,
+  user_id TEXT NOT NULL,
+  amount_minor INTEGER NOT NULL,
+  currency TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  method TEXT,
+  created_ms INTEGER NOT NULL,
+  provider_reference TEXT,
+  client_secret TEXT,
+  failure TEXT,
+  key BLOB,
+  fingerprint BLOB
+);
+INSERT INTO "payments" VALUES(2,3,'ben',4990,'EUR',1,'pm_card_visa',1795086700001,NULL,NULL,NULL,X'6B332020202020202020202020202020',X'6B332020202020202020202020202020');
+INSERT INTO "payments" VALUES(3,4,'dan',4990,'EUR',3,'pm_card_visa',1795086700001,'pi_2','secret_2',NULL,NULL,NULL);
+CREATE TABLE position (
+  only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+  schema_version INTEGER NOT NULL,  -- of the rows that state_hash is over
+  epoch INTEGER NOT NULL,
+  seq INTEGER NOT NULL,  -- the last fact of the journal that is in these tables
+  at_ms INTEGER NOT NULL,
+  chain_hash BLOB NOT NULL,  -- of the batch that ends there
+  state_hash TEXT NOT NULL,
+  journal_id BLOB NOT NULL,
+  checksum BLOB NOT NULL  -- over this row and the counters
+);
+INSERT INTO "position" VALUES(1,2,1,31,1795086700001,X'0AC3DE4A77F7A505154D124CD8BE7D12','f95e5814c7ecdc902ab525dec6a0563f',X'686973746F72792D686973746F72792D',X'590AAAD99551D49E43E91428962E1669');
+CREATE TABLE refunds (
+  id INTEGER NOT NULL PRIMARY KEY,
+  booking_id INTEGER NOT NULL,
+  user_id TEXT NOT NULL,
+  amount_minor INTEGER NOT NULL,
+  currency TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  created_ms INTEGER NOT NULL,
+  provider_reference TEXT,
+  payment_reference TEXT,
+  failure TEXT,
+  key BLOB,
+  fingerprint BLOB,
+  payment_id INTEGER NOT NULL DEFAULT 0,
+  surplus INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO "refunds" VALUES(1,2,'ada',1000,'EUR',3,'requested',1795086700001,NULL,'pi_1','account closed',X'6B322020202020202020202020202020',X'6B322020202020202020202020202020',1,0);
+INSERT INTO "refunds" VALUES(2,2,'ada',500,'EUR',1,'requested',1795086700001,NULL,'pi_1',NULL,NULL,NULL,1,0);
+CREATE TABLE secrets (
+  name TEXT NOT NULL PRIMARY KEY,
+  value BLOB NOT NULL
+);
+INSERT INTO "secrets" VALUES('ticket_key',X'6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B6B');
+CREATE TABLE ticket_types (
+  id INTEGER NOT NULL PRIMARY KEY,
+  event_id INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  price_minor INTEGER NOT NULL,
+  capacity INTEGER NOT NULL,
+  held INTEGER NOT NULL DEFAULT 0,
+  sold INTEGER NOT NULL DEFAULT 0,
+  waiting INTEGER NOT NULL DEFAULT 0,
+  line_next INTEGER NOT NULL DEFAULT 1
+);
+INSERT INTO "ticket_types" VALUES(1,1,'Standing',4990,4,2,2,1,2);
+INSERT INTO "ticket_types" VALUES(2,1,'Seated',7900,2,0,0,0,1);
+INSERT INTO "ticket_types" VALUES(3,2,'Free',0,5,1,0,0,1);
+CREATE TABLE users (
+  id TEXT NOT NULL PRIMARY KEY,
+  name TEXT,
+  email TEXT,
+  webhook_url TEXT
+);
+INSERT INTO "users" VALUES('ada','Ada','ada@example.org','https://ada.example.org/hook');
+CREATE INDEX bookings_by_user_id ON bookings (user_id, id);
+CREATE INDEX refunds_by_booking_id ON refunds (booking_id, id);
+CREATE INDEX past_bookings_by_user_id ON past_bookings (user_id, id);
+CREATE INDEX past_refunds_by_booking_id ON past_refunds (booking_id, id);
+CREATE INDEX notifications_by_user_id ON notifications (user_id, id);
+COMMIT;
+PRAGMA user_version = 2;
