@@ -35,7 +35,6 @@ from .status import (
     WAITING,
 )
 
-
 _TOLD_OF = frozenset({PAYMENT_PROCESSING, PAYMENT_REQUIRES_ACTION})
 
 
