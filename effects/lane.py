@@ -26,6 +26,7 @@ log = logging.getLogger("onsale.lanes")
 
 RETRY_SECONDS_FIRST = 0.5
 RETRY_SECONDS_MAX = 60.0
+RETRY_SECONDS_MAX_IF_DOWN = 15.0  # of one item, beside the pause of all
 RETRY_AFTER_SECONDS_MAX = 3600.0  # of what the other side may ask for
 LOOKED_AT_PER_TURN_MAX = 100  # items, before the event loop has its turn
 WAKE_SECONDS_MAX = 60.0  # a timer is never cancelled: one that is not needed any more must not stay for long
@@ -277,6 +278,7 @@ class Lane:
         self._failures[item] = before + 1
         wait_seconds = self._back_off_seconds(before)
         if down_in is not None:
+            wait_seconds = min(wait_seconds, RETRY_SECONDS_MAX_IF_DOWN)  # the fault is hardly its own
             self._pause(now, retry_after_seconds, down_in)
         else:
             if retry_after_seconds is not None:

@@ -243,9 +243,12 @@ class PaymentEffects:
         self._submit(SettlePayment(payment_id, outcome, self._hold_ms))
 
     def _charge(self, payment: Payment) -> Charge:
-        """The same whenever it is asked again: the provider refuses other words under the same reference."""
+        """The same whenever it is asked again: the provider refuses other words under the same reference.
+
+        The moment it began is in it, for where a failover accepted the loss of a journal's end, ids are given out again.
+        """
         return Charge(
-            f"onsale-{self._journal_id}-payment-{payment.id}",
+            f"onsale-{self._journal_id}-payment-{payment.id}-{payment.created_ms}",
             self._journal_id,
             payment.id,
             payment.booking_id,

@@ -63,7 +63,7 @@ KINDS: Final[dict[str, Kind]] = {
         for_organiser=True,
     ),
     "changed": Kind(
-        '"{event}" has changed: see when and where it is now. Your tickets stay valid.',
+        '"{event}" has changed: see when and where it is now. What you have booked stays yours.',
         mailed=True,
         for_organiser=False,
     ),

@@ -68,15 +68,15 @@ class Provider:
         self.at_once = self.most_at_once = 0
         self.say: dict[str, object] = {
             "begin": PaymentSucceededOutcome("pi"),
-            "confirm": PaymentSucceededOutcome("pi"),
-            "look": PaymentSucceededOutcome("pi"),
+            "confirm": PaymentSucceededOutcome("pi_1"),
+            "look": PaymentSucceededOutcome("pi_1"),
             "cancel": CANCELED,
             "refund": RefundResult("re"),
             "look_at_refund": RefundResult("re"),
         }
 
     async def _answer(self, question: str, reference: str) -> object:
-        self.asked.append(f"{question} {reference.removeprefix('onsale-j-')}")
+        self.asked.append(f"{question} {reference.removeprefix('onsale-j-').removesuffix(f'-{NOW_MS}')}")
         self.times.append(self._clock.now - 1000)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -204,7 +204,7 @@ async def test_a_provider_that_charges_at_once_is_asked_once() -> None:
     assert bench.commands == [SettlePayment(1, PaymentSucceededOutcome("pi"), HOLD_MS)]
     assert bench.provider.asked == ["begin payment-1"]
     assert bench.provider.charges == [
-        Charge("onsale-j-payment-1", "j", 1, 1, 1000, "EUR", "pm_card_visa", None, "Booking 1")
+        Charge(f"onsale-j-payment-1-{NOW_MS}", "j", 1, 1, 1000, "EUR", "pm_card_visa", None, "Booking 1")
     ]
     assert bench.booking == "confirmed"
     await bench.pass_seconds(1000)
@@ -412,7 +412,7 @@ async def test_whoever_leads_next_goes_on_where_the_state_stands() -> None:
         first.decide(Book(name, 1, HOLD_MS))
         first.decide(StartPayment(name, 1, "10.00", method="pm_card_visa"))
         if name == "prepared":
-            first.decide(SettlePayment(number, PaymentPreparedOutcome("pi_2", "secret"), HOLD_MS))
+            first.decide(SettlePayment(number, PaymentPreparedOutcome("pi_1", "secret"), HOLD_MS))
         elif name == "under way":
             first.decide(SettlePayment(number, STEP, HOLD_MS))
         elif name.startswith("refund"):
