@@ -245,7 +245,7 @@ class PaymentEffects:
     def _charge(self, payment: Payment) -> Charge:
         """The same whenever it is asked again: the provider refuses other words under the same reference.
 
-        The moment it began is in it, for where a failover accepted the loss of a journal's end, ids are given out again.
+        The moment it began is in it: where a failover accepted the loss of a journal's end, ids are given out again.
         """
         return Charge(
             f"onsale-{self._journal_id}-payment-{payment.id}-{payment.created_ms}",
