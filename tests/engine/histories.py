@@ -3,6 +3,8 @@
 from pathlib import Path
 from random import Random
 
+from msgspec import UNSET
+
 from onsale.engine import commands as c
 from onsale.engine import facts as f
 from onsale.engine.apply import apply
@@ -241,7 +243,7 @@ def _random_step(history: History, random: Random, step: int) -> None:
         history.do(c.StartRefund(booking_id, HOLD_MS, amount), idempotency(key))
     elif action < 0.98:
         capacity = random.choice((2, 4, 12, 20, 30, 40))
-        waitlist = random.choice((1, 2, 0)) if random.random() < 0.3 else c.UNSET
+        waitlist = random.choice((1, 2, 0)) if random.random() < 0.3 else UNSET
         event_id = random.randint(1, 2)
         history.do(
             c.ChangeEvent(
