@@ -3,8 +3,10 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from nodes import Node
 
 
@@ -12,6 +14,15 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.fixture
+def _hang_up_is_heard() -> Iterator[None]:
+    """Under nohup it is ignored, by whatever is started as well."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_hang_up_is_heard")
 def test_the_end_of_the_terminal_is_a_clean_stop(tmp_path: Path) -> None:
     with Node(tmp_path / "data") as node:
         assert node.process is not None
