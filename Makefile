@@ -8,10 +8,10 @@ FIRST ?= 1
 BIN := .venv/bin
 PACKAGES := engine journal replicas http effects node loadtest
 
-.PHONY: run test sim check format bench clean help
+.PHONY: run test sim onsale-sim check format bench clean help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/bin/python:
 	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -35,6 +35,9 @@ test: .venv/development ## run all tests
 
 sim: .venv/development ## simulate a cluster under faults, SEEDS=1000 of them; exit code 1 names the seeds that broke it
 	$(BIN)/python -m onsale.tests.simulation.run --seeds $(SEEDS) --first $(FIRST) $(ARGS)
+
+onsale-sim: .venv/development ## simulate an onsale of 5,000 tickets with 100,000 people in its waiting room; exit code 1 says what broke
+	$(BIN)/python -m onsale.loadtest.onsale_simulation $(ARGS)
 
 check: .venv/development ## formatting, lint and types
 	$(BIN)/ruff format --check .

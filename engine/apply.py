@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import facts as f
-from .changes import booking, cluster, event, messages, payment, provider, refund, user
+from .changes import booking, bots, cluster, event, messages, payment, provider, refund, room, seats, user
 from .state import State
 
 
@@ -65,5 +65,18 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     f.DeliveryFailed: messages.delivery_failed,
     f.DeliveryRetried: messages.delivery_retried,
     f.DeliveryDropped: messages.delivered,
+    f.SeatMapSet: seats.seat_map_set,
+    f.LeftLine: booking.left_line,
+    f.RoomSet: room.room_set,
+    f.RoomRemoved: room.room_removed,
+    f.RoomStateSet: room.room_state_set,
+    f.RoomOpened: room.room_opened,
+    f.QueueJoined: room.queue_joined,
+    f.QueueAdmitted: room.queue_admitted,
+    f.QueueLeft: room.queue_left,
+    f.TurnsLapsed: room.turns_lapsed,
+    f.PlacesForgotten: room.places_forgotten,
+    f.ChallengeUsed: bots.challenge_used,
+    f.Suspected: bots.suspected,
 }
 assert set(_APPLIERS) == set(f.Fact.__args__), "every fact has its meaning here"

@@ -44,5 +44,14 @@ class Code(enum.StrEnum):
 
 # These ask to be tried again, so they are not kept as the answer to an idempotency key.
 TRANSIENT = frozenset(
-    {Code.TOO_EARLY, Code.RATE_LIMITED, Code.NO_PRIMARY, Code.NOT_DURABLE, Code.REPLICA_BEHIND, Code.OVERLOADED}
+    {
+        Code.TOO_EARLY,
+        Code.RATE_LIMITED,
+        Code.QUEUE_REQUIRED,
+        Code.CHALLENGE_REQUIRED,
+        Code.NO_PRIMARY,
+        Code.NOT_DURABLE,
+        Code.REPLICA_BEHIND,
+        Code.OVERLOADED,
+    }
 )

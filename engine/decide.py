@@ -15,7 +15,7 @@ from .records import Payment, Refund
 from .replies import Done, Refusal, Reply
 from .replies import decode as decode_reply
 from .replies import encode as encode_reply
-from .rules import booking, chores, cluster, event, messages, payment, provider, refund, ticket, user
+from .rules import booking, chores, cluster, event, messages, payment, provider, refund, room, ticket, user
 from .rules.shared import overloaded
 from .state import State
 
@@ -66,6 +66,12 @@ _RULES: dict[type, Callable[[State, int, Any], tuple[list[Fact], Reply]]] = {
     c.DisableWebhook: messages.disable_webhook,
     c.SetMail: messages.set_mail,
     c.TellOfChange: messages.tell_of_change,
+    c.JoinQueue: room.join_queue,
+    c.LeaveQueue: room.leave_queue,
+    c.OpenRoom: room.open_room,
+    c.Admit: room.admit,
+    c.LapseTurns: room.lapse_turns,
+    c.ForgetPlaces: room.forget_places,
 }
 
 

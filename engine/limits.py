@@ -39,6 +39,24 @@ LOOKED_AT_PER_STEP_MAX = 4_000  # bookings, to find those to tell
 TEXT_CHARACTERS_MAX = 300  # of what a provider or a mail server said; kept short, for it stands in the journal
 URL_CHARACTERS_MAX = 2_000
 
+TURN_MS_DEFAULT = 600_000  # to choose and to book, once it is one's turn
+TURN_MS_MIN = 10_000
+TURN_MS_MAX = 24 * 3600 * 1000
+OFFER_MS_MIN = 10_000
+ADMIT_PER_MINUTE_MAX = 1_000_000
+PLACES_MAX = 2_000_000  # that a waiting room gives out
+ADMITTED_PER_STEP_MAX = 512
+PLACES_PASSED_PER_STEP_MAX = 4_000  # looked at, to find those who are still there
+PLACES_FORGOTTEN_PER_STEP_MAX = 512
+TURNS_LAPSED_PER_STEP_MAX = 256
+SEED_BYTES = 32
+SEATS_MAX = 200_000  # of one venue
+SECTIONS_MAX = 1_000
+ROWS_MAX = 20_000
+SEATS_PER_ROW_MAX = 1_000
+CHALLENGES_MAX = 5_000_000  # that were used, and would still be taken
+CHALLENGES_FORGOTTEN_PER_STEP_MAX = 8
+
 MEMBERS_MAX = 1_000  # nodes of one cluster, read replicas among them
 SYNC_STANDBYS_MAX = 16
 EPOCHS_KEPT = 10_000  # what came before is in the journal alone
@@ -53,5 +71,8 @@ assert QUANTITY_MAX <= PROMOTIONS_PER_STEP_MAX, (
 )
 assert KEYS_FORGOTTEN_PER_STEP_MAX > 1, "keys must be forgotten faster than they are learned"
 assert QUANTITY_MAX * PRICE_MINOR_MAX < ID_MAX
+assert TURN_MS_MIN <= TURN_MS_DEFAULT <= TURN_MS_MAX
+assert PLACES_MAX < 2**32, "an arrival is half of a place's id"
+assert CHALLENGES_FORGOTTEN_PER_STEP_MAX > 1, "challenges must be forgotten faster than they are used"
 assert SYNC_STANDBYS_MAX < MEMBERS_MAX
 assert EPOCHS_KEPT > 0, "the last epoch says who leads"

@@ -8,7 +8,7 @@ an empty place is looked at once more, when all before it have left.
 
 from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from heapq import heapify, heappop, heapreplace, merge
 from itertools import islice
 
@@ -76,10 +76,12 @@ class Line:
             return queue[0] if queue is not None and quantity <= available else None
         return min((queue[0] for quantity, queue in self._queues.items() if quantity <= available), default=None)
 
-    def takers(self, available: int, capacity: int, limit: int, *, strict: bool, without: int = 0) -> list[int]:
+    def takers(
+        self, available: int, capacity: int, limit: int, *, strict: bool, without: Collection[int] = ()
+    ) -> list[int]:
         """Booking ids that `available` tickets go to, in order: groups whole, the head first; without `strict`
         those who fit pass a group that does not. Left out are groups larger than `capacity`, who can never be served,
-        and the number `without`, who is just leaving.
+        and the bookings in `without`, who are just leaving.
         """
         heads = [
             (queue[0], quantity, self._live(queue)) for quantity, queue in self._queues.items() if quantity <= capacity
@@ -88,14 +90,15 @@ class Line:
         found: list[int] = []
         while heads and len(found) < limit:
             number, quantity, following = heads[0]
-            if number != without:
+            booking_id = self._bookings[number - self._base]
+            if booking_id not in without:
                 if quantity > available:
                     if strict:
                         break
                     heappop(heads)
                     continue
                 available -= quantity
-                found.append(self._bookings[number - self._base])
+                found.append(booking_id)
             after = next(following, None)
             if after is None:
                 heappop(heads)

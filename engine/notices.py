@@ -37,6 +37,9 @@ KINDS: Final[dict[str, Kind]] = {
         mailed=True,
         for_organiser=False,
     ),
+    "admitted": Kind(
+        'It is your turn: you can book tickets for "{event}" now.', mailed=False, for_organiser=False
+    ),  # by the waiting room; about no booking
     "about_to_lapse": Kind(
         'Your hold on tickets for "{event}" is about to lapse. Pay now to keep them.',
         mailed=False,

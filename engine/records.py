@@ -32,6 +32,8 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     webhook_disabled: bool = False  # whoever is there said that it is gone
     tell_below: int = 0  # bookings with lower ids are told of the latest change
     told: int = 0  # those up to this id have been
+    challenge: int = 0  # status.CHALLENGE_…
+    offer_ms: int | None = None  # how long those in line have, once it is their turn; None: as everybody
 
 
 class TicketType(msgspec.Struct, array_like=True, gc=False):
@@ -75,6 +77,10 @@ class Booking(msgspec.Struct, array_like=True, gc=False):
     refunded_minor: int = 0  # back
     ended_ms: int = 0
     unsettled: int = 0  # payments and refunds the provider has not had its last word on
+    seats: str = ""  # numbers in the seat map, by commas; see seats.packed
+    also: str = ""  # while waiting for any of several ticket types: type:number,… of its further places in line
+    offered: bool = False  # its tickets came to it from the line
+    arrival: int = 0  # its user's place in the waiting room when it was made
 
 
 class Payment(msgspec.Struct, array_like=True, gc=False):
@@ -202,6 +208,66 @@ class Concern(msgspec.Struct, array_like=True, gc=False):
     detail: str
     at_ms: int
     closed_ms: int = 0  # somebody has dealt with it
+
+
+class Room(msgspec.Struct, array_like=True, gc=False):
+    """An event's waiting room. Invariant: 0 <= inside, served_through <= arrivals."""
+
+    event_id: int
+    admit_per_minute: int
+    max_inside: int | None
+    opens_ms: int | None
+    shuffle: bool
+    by_stock: bool
+    turn_ms: int
+    state: int  # status.ROOM_…
+    seed: bytes  # of the lot; secret until the opening
+    opened: bool = False  # it was, once: the seed is known
+    shuffled: int = 0  # the first so many arrivals are in an order drawn by lot
+    lot: bytes = b""  # what the order follows from: see lot.py
+    arrivals: int = 0  # how many have come
+    arrivals_digest: bytes = b""  # over all who came, in order
+    served_through: int = 0  # numbers up to here were admitted, or had left
+    waiting: int = 0  # people who are still there, behind it
+    inside: int = 0  # people whose turn it is, with and without a hold
+    holding: int = 0  # of them, those who hold tickets
+    paced_us: int = 0  # up to when the rate is used up, microseconds since 1970
+    turns_taken: int = 0  # people whose turn led to a hold
+    turns_missed: int = 0  # people whose turn did not
+    tickets_taken: int = 0  # by those whose turn led to a hold
+    holds_paid: int = 0  # bookings of those admitted that were paid
+    holds_lost: int = 0  # and that were not
+    forgotten: int = 0  # places up to this arrival are gone
+    removed: bool = False  # nobody queues any more; its places are being forgotten
+
+    def __repr__(self) -> str:
+        return f"Room(event_id={self.event_id}, state={self.state}, …)"
+
+
+class Place(msgspec.Struct, array_like=True, gc=False):
+    """One person's place in a waiting room."""
+
+    id: int  # see state.place_id
+    event_id: int
+    arrival: int
+    user_id: str
+    status: int  # status.PLACE_…
+    joined_ms: int
+    seq: int  # where in the journal they came
+    admitted_ms: int = 0
+    expires_ms: int = 0  # when their turn ends; 0: it has not begun
+
+
+class SeatMap(msgspec.Struct, array_like=True, gc=False):
+    event_id: int
+    layout: bytes  # see seats.decode_layout
+
+
+class Challenge(msgspec.Struct, array_like=True, gc=False):
+    """One that was used, until it would not be taken any more anyway."""
+
+    digest: bytes
+    expires_ms: int
 
 
 class Member(msgspec.Struct, array_like=True, gc=False):

@@ -25,6 +25,7 @@ class Booked(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=1):
     currency: str
     at_ms: int
     expires_ms: int
+    seats: tuple[str, ...] = ()
 
 
 class InLine(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=2):
@@ -51,6 +52,7 @@ class Paid(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=3):
     quantity: int
     amount_minor: int
     currency: str
+    seats: tuple[str, ...] = ()
 
 
 class PaymentUnderway(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=4):
@@ -90,6 +92,7 @@ class BookingReply(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=6
     amount_minor: int
     currency: str
     status: int
+    seats: tuple[str, ...] = ()
 
 
 class TypeView(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -100,6 +103,18 @@ class TypeView(msgspec.Struct, array_like=True, gc=False, frozen=True):
     held: int
     sold: int
     waiting: int
+
+
+class RoomView(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A waiting room's rules."""
+
+    admit_per_minute: int
+    max_inside: int | None
+    opens_ms: int | None
+    shuffle: bool
+    by_stock: bool
+    turn_ms: int
+    state: int  # status.ROOM_…
 
 
 class EventReply(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=7):
@@ -126,6 +141,10 @@ class EventReply(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=7):
     types: tuple[TypeView, ...]
     at_ms: int  # for what depends on the time, such as whether it is on sale
     webhook_url: str | None = None
+    challenge: int = 0
+    offer_ms: int | None = None
+    room: RoomView | None = None
+    seats: int = 0  # in its seat map; 0: it has none
 
 
 class UserReply(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=8):
@@ -147,6 +166,23 @@ class Admitted(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=11):
     user_id: str
     at_ms: int
     place: str
+
+
+class Queued(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=12):
+    """The user's place in a waiting room. `joined`: by this command; else they had it before."""
+
+    seq: int
+    event_id: int
+    user_id: str
+    arrival: int
+    number: int  # 0: it is drawn at the opening
+    now_serving: int
+    position: int  # among those who wait; 0: not known yet, or they do not wait
+    wait_seconds: int | None  # an estimate
+    servable: bool
+    status: int  # status.PLACE_…
+    expires_ms: int  # when the turn ends; 0: it has not begun
+    joined: bool = True
 
 
 class Done(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=9):
@@ -174,6 +210,7 @@ Reply = (
     | EventReply
     | UserReply
     | Admitted
+    | Queued
     | Done
     | Refusal
 )

@@ -5,25 +5,14 @@ them, for a million bookings must fit. Never looks at a fact, and reads nothing 
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import Any
 
+from .changes.room import restore_rooms
+from .changes.seats import restore_seats
 from .changes.shared import track_promotable, track_sweep, track_telling
-from .records import (
-    Booking,
-    Concern,
-    Delivery,
-    Entry,
-    Epoch,
-    Event,
-    Key,
-    Member,
-    Payment,
-    ProviderEvent,
-    Refund,
-    Secret,
-    TicketType,
-    User,
-)
+from .records import Booking, Event, Payment, Refund, TicketType
 from .state import Sale, State, deadline_of, state_hash
 from .status import (
     COUNTS_AS_SOLD,
@@ -34,6 +23,7 @@ from .status import (
     REFUND_FAILED,
     WAITING,
 )
+from .table import Table
 
 _TOLD_OF = frozenset({PAYMENT_PROCESSING, PAYMENT_REQUIRES_ACTION})
 
@@ -42,28 +32,11 @@ class InconsistentRowsError(ValueError):
     """These rows are not a state that was ever stored."""
 
 
-def restore(
-    counters: dict[str, int],
-    events: Iterable[Event],
-    ticket_types: Iterable[TicketType],
-    users: Iterable[User],
-    bookings: Iterable[Booking],
-    payments: Iterable[Payment],
-    refunds: Iterable[Refund],
-    keys: Iterable[Key],
-    members: Iterable[Member],
-    epochs: Iterable[Epoch],
-    secrets: Iterable[Secret],
-    entries: Iterable[Entry],
-    deliveries: Iterable[Delivery],
-    provider_events: Iterable[ProviderEvent],
-    concerns: Iterable[Concern],
-    *,
-    expected_hash: str | None = None,
-) -> State:
-    """The state that was stored. Rows come by ascending key, `keys` and `provider_events` in the order in which
-    they came. They are taken over, not copied. `expected_hash`: the stored state's, None if an older version stored
-    it: that one left its idempotency key on what had been answered.
+def restore(counters: dict[str, int], *, expected_hash: str | None = None, **rows: Iterable[Any]) -> State:
+    """The state that was stored. `rows`: those of every table, by its name, by ascending key; `keys`,
+    `provider_events` and `challenges` in the order in which they came. They are taken over, not copied.
+    `expected_hash`: the stored state's, None if an older version stored it: that one left its idempotency key on what
+    had been answered.
 
     Raises InconsistentRowsError when the rows contradict each other or add up to another hash.
     """
@@ -71,30 +44,14 @@ def restore(
     try:
         for name in state.counters():
             setattr(state, name, counters[name])
-        _restore_events(state, events, ticket_types)
-        for user in users:
-            state.users.restore(user.id, user)
-        _restore_bookings(state, bookings)
-        for payment in payments:
-            if expected_hash is None and (payment.status in _TOLD_OF or payment.client_secret is not None):
-                payment.key = payment.fingerprint = None
-            state.payments.restore(payment.id, payment)
-        for refund in refunds:
-            if expected_hash is None and refund.status == REFUND_FAILED:
-                refund.key = refund.fingerprint = None
-            state.refunds.restore(refund.id, refund)
-        for key in keys:
-            state.keys.restore(key.digest, key)
-        _restore_cluster(state, members, epochs, secrets)
-        for entry in entries:
-            state.entries.restore(entry.id, entry)
-        for delivery in deliveries:
-            state.deliveries.restore(delivery.id, delivery)
-        for provider_event in provider_events:
-            state.provider_events.restore(provider_event.id, provider_event)
-        for concern in concerns:
-            state.concerns.restore(concern.id, concern)
-            state.concerns_open += not concern.closed_ms
+        _restore_events(state, rows["events"], rows["ticket_types"])
+        _restore_plain(state.users, rows["users"])
+        _restore_bookings(state, rows["bookings"])
+        old = expected_hash is None
+        _restore_plain(state.payments, _without_answered_keys(rows["payments"]) if old else rows["payments"])
+        _restore_plain(state.refunds, _without_told_keys(rows["refunds"]) if old else rows["refunds"])
+        for name in state.tables.keys() - {"events", "ticket_types", "users", "bookings", "payments", "refunds"}:
+            _restore_plain(state.tables[name], rows[name])
         # before anything is built on them: bytes that were changed could ask for a line of any length
         if expected_hash is not None and state_hash(state) != expected_hash:
             raise InconsistentRowsError("the rows do not add up to the hash that was stored with them")
@@ -104,15 +61,27 @@ def restore(
     return state
 
 
-def _restore_cluster(
-    state: State, members: Iterable[Member], epochs: Iterable[Epoch], secrets: Iterable[Secret]
-) -> None:
-    for member in members:
-        state.members.restore(member.name, member)
-    for epoch in epochs:
-        state.epochs.restore(epoch.epoch, epoch)
-    for secret in secrets:
-        state.secrets.restore(secret.name, secret)
+def _restore_plain(table: Table[Any, Any], rows: Iterable[Any]) -> None:
+    """The first field of a row is its key."""
+    put, key_of = table.restore, None
+    for row in rows:
+        if key_of is None:
+            key_of = attrgetter(type(row).__struct_fields__[0])
+        put(key_of(row), row)
+
+
+def _without_answered_keys(payments: Iterable[Payment]) -> Iterator[Payment]:
+    for payment in payments:
+        if payment.status in _TOLD_OF or payment.client_secret is not None:
+            payment.key = payment.fingerprint = None
+        yield payment
+
+
+def _without_told_keys(refunds: Iterable[Refund]) -> Iterator[Refund]:
+    for refund in refunds:
+        if refund.status == REFUND_FAILED:
+            refund.key = refund.fingerprint = None
+        yield refund
 
 
 def _restore_events(state: State, events: Iterable[Event], ticket_types: Iterable[TicketType]) -> None:
@@ -174,21 +143,29 @@ def _derive(state: State) -> None:
         due_ms = deadline_of(booking)
         if due_ms:
             state.deadlines.add(due_ms, booking_id)
-    for booking in sorted(waiting, key=lambda booking: booking.line_number):
-        ticket_type = state.ticket_types.rows[booking.ticket_type_id]
-        assert 0 < booking.line_number < ticket_type.line_next
-        sales[booking.event_id].lines[ticket_type.id].join(booking.line_number, booking.id, booking.quantity)
+    places = [
+        (number, booking, ticket_type)
+        for booking in waiting
+        for ticket_type, number in sales[booking.event_id].lines_of(booking)
+    ]
+    for number, booking, ticket_type in sorted(places, key=lambda place: place[0]):
+        assert 0 < number < ticket_type.line_next
+        sales[booking.event_id].lines[ticket_type.id].join(number, booking.id, booking.quantity)
     for sale in sales.values():
         for ticket_type in sale.types.values():
             track_promotable(state, sale, ticket_type)
         track_sweep(state, sale)
         track_telling(state, sale)
     _count_owed(state)
+    restore_seats(state)
+    restore_rooms(state)
     state.provider_event_order = deque(state.provider_events.rows.values())
+    state.challenge_order = deque(state.challenges.rows.values())
     state.key_order = deque(state.keys.rows.values())
 
 
 def _count_owed(state: State) -> None:
+    state.concerns_open = sum(not concern.closed_ms for concern in state.concerns.rows.values())
     for refund in state.refunds.rows.values():
         owed = state.sales[state.bookings.rows[refund.booking_id].event_id].owed
         if refund.status == REFUND_FAILED:

@@ -5,13 +5,16 @@ everything else reads. What it holds follows from the facts alone.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from .deadlines import Deadlines
 from .limits import ENDED_KEPT_MS, QUANTITY_MAX, WARN_BEFORE_MS_MAX
 from .line import Line
+from .queue import Queue
 from .records import (
     Booking,
+    Challenge,
     Concern,
     Delivery,
     Entry,
@@ -21,12 +24,16 @@ from .records import (
     Member,
     Notice,
     Payment,
+    Place,
     ProviderEvent,
     Refund,
+    Room,
+    SeatMap,
     Secret,
     TicketType,
     User,
 )
+from .seats import Seating
 from .status import BOOKING_NAMES, CANCELLED, EXPIRED, HELD, PAYING, REFUNDED, WAITLIST_STRICT
 from .table import Table
 
@@ -60,7 +67,7 @@ class Owed:
 class Sale:
     """An event with everything a booking needs to look up."""
 
-    __slots__ = ("claims", "event", "lapsed", "lines", "owed", "types", "types_by_name")
+    __slots__ = ("claims", "event", "lapsed", "lines", "owed", "queue", "seating", "types", "types_by_name")
 
     def __init__(self, event: Event) -> None:
         self.event = event
@@ -71,6 +78,8 @@ class Sale:
         self.claims: dict[str, Booking | Claims] = {}
         self.lapsed: dict[str, int] = {}  # by user, the booking that lapsed last and is still in memory
         self.owed = Owed()
+        self.queue: Queue | None = None  # None: it has no waiting room
+        self.seating: Seating | None = None  # None: it has no seat map
 
     @property
     def closes_ms(self) -> int:
@@ -129,6 +138,23 @@ class Sale:
             return 0
         return held.quantity if isinstance(held, Booking) else held.tickets
 
+    def lines_of(self, booking: Booking) -> list[tuple[TicketType, int]]:
+        """The lines in which someone waits, with the number there; one, but for those who take any of several types."""
+        lines = [(self.types[booking.ticket_type_id], booking.line_number)]
+        for place in booking.also.split(",") if booking.also else ():
+            type_id, number = place.split(":")
+            lines.append((self.types[int(type_id)], int(number)))
+        return lines
+
+    def position_of(self, booking: Booking) -> int:
+        """Of someone who waits: 1 at the head; in the line where fewest are ahead."""
+        if not booking.also:
+            return self.lines[booking.ticket_type_id].position(booking.line_number)
+        return min(self.lines[each.id].position(number) for each, number in self.lines_of(booking))
+
+    def seat_names(self, seats: Iterable[int]) -> tuple[str, ...]:
+        return () if self.seating is None else tuple(self.seating.name(seat) for seat in seats)
+
     def bookings_of(self, user_id: str) -> list[Booking]:
         held = self.claims.get(user_id)
         if held is None:
@@ -140,6 +166,8 @@ class State:
     __slots__ = (
         "at_ms",
         "bookings",
+        "challenge_order",
+        "challenges",
         "closings",
         "concerns",
         "concerns_open",
@@ -161,12 +189,18 @@ class State:
         "next_ticket_type_id",
         "notices",
         "payments",
+        "places",
         "promotable",
         "provider_event_order",
         "provider_events",
         "refunds",
         "refunds_failed",
+        "room_turns",
+        "rooms",
+        "rooms_due",
+        "rooms_emptying",
         "sales",
+        "seat_maps",
         "secrets",
         "seq",
         "status_counts",
@@ -202,6 +236,10 @@ class State:
         self.deliveries: Table[int, Delivery] = Table("deliveries")
         self.provider_events: Table[str, ProviderEvent] = Table("provider_events")
         self.concerns: Table[str, Concern] = Table("concerns")
+        self.rooms: Table[int, Room] = Table("rooms")  # by event
+        self.places: Table[int, Place] = Table("places")  # by place_id
+        self.seat_maps: Table[int, SeatMap] = Table("seat_maps")  # by event
+        self.challenges: Table[bytes, Challenge] = Table("challenges")
         self.notices: list[Notice] = []  # made since the last checkpoint took them
         # derived
         self.sales: dict[int, Sale] = {}
@@ -217,6 +255,10 @@ class State:
         self.refunds_failed: dict[int, None] = {}  # refused by the provider: a person must look
         self.telling: dict[int, None] = {}  # events of whose change not everybody has been told
         self.provider_event_order: deque[ProviderEvent] = deque()  # the rows, oldest first
+        self.challenge_order: deque[Challenge] = deque()  # the rows, in the order in which they were used
+        self.rooms_due = Deadlines()  # of waiting rooms, by event: when they open, or admit the next
+        self.room_turns = Deadlines()  # of places: when a turn ends
+        self.rooms_emptying: dict[int, None] = {}  # events whose waiting room has places to be forgotten
 
     @property
     def tables(self) -> dict[str, Table]:  # type: ignore[type-arg]  # of different rows
@@ -235,6 +277,10 @@ class State:
             "deliveries": self.deliveries,
             "provider_events": self.provider_events,
             "concerns": self.concerns,
+            "rooms": self.rooms,
+            "places": self.places,
+            "seat_maps": self.seat_maps,
+            "challenges": self.challenges,
         }
 
     @property
@@ -273,6 +319,11 @@ class State:
             "sync_standbys": self.sync_standbys,
             "mail": self.mail,
         }
+
+
+def place_id(event_id: int, arrival: int) -> int:
+    """Of the n-th who came to an event's waiting room."""
+    return event_id << 32 | arrival
 
 
 def entry_id(booking_id: int, number: int) -> int:

@@ -95,6 +95,54 @@ REFUND_NAMES: Final = {
     REFUND_FAILED: "failed",
 }
 
+CHALLENGE_NONE: Final = 0
+CHALLENGE_PROOF_OF_WORK: Final = 1
+CHALLENGE_OUTSIDE: Final = 2  # somebody else's verdict, such as Turnstile's
+
+CHALLENGE_NAMES: Final = {
+    CHALLENGE_NONE: "none",
+    CHALLENGE_PROOF_OF_WORK: "proof_of_work",
+    CHALLENGE_OUTSIDE: "outside",
+}
+
+ROOM_BEFORE: Final = 1  # people gather; nobody is admitted yet
+ROOM_OPEN: Final = 2
+ROOM_PAUSED: Final = 3  # nobody is admitted; people may still join
+ROOM_CLOSED: Final = 4  # nobody is admitted, nobody joins; whose turn it is may still book
+
+ROOM_NAMES: Final = {
+    ROOM_BEFORE: "pre_queue",
+    ROOM_OPEN: "open",
+    ROOM_PAUSED: "paused",
+    ROOM_CLOSED: "closed",
+}
+
+PLACE_WAITING: Final = 1
+PLACE_ADMITTED: Final = 2  # it is their turn
+PLACE_HOLDING: Final = 3  # their turn, and they hold tickets
+PLACE_SERVED: Final = 4  # bought tickets: the turn is over
+PLACE_LAPSED: Final = 5  # let their turn pass
+PLACE_LEFT: Final = 6  # gave it up
+
+PLACE_NAMES: Final = {
+    PLACE_WAITING: "waiting",
+    PLACE_ADMITTED: "admitted",
+    PLACE_HOLDING: "holding",
+    PLACE_SERVED: "served",
+    PLACE_LAPSED: "lapsed",
+    PLACE_LEFT: "left",
+}
+PLACE_INSIDE: Final = frozenset({PLACE_ADMITTED, PLACE_HOLDING})
+PLACE_ENDED: Final = frozenset({PLACE_SERVED, PLACE_LAPSED, PLACE_LEFT})
+
+# What speaks for a program rather than a person; added up in one number.
+SIGNAL_CROWDED_ADDRESS: Final = 1  # many users from one address within minutes
+SIGNAL_SOLVED_TOO_FAST: Final = 2  # sooner than a browser could
+SIGNAL_LIMITED_BEFORE: Final = 4  # asked too often shortly before
+SIGNAL_NO_BROWSER: Final = 8  # names itself a program, or not at all
+SIGNAL_USED_CHALLENGE: Final = 16  # sent a challenge that was used before
+SIGNAL_FOREIGN_TOKEN: Final = 32  # sent somebody else's place in the queue
+
 WAITLIST_OFF: Final = 0
 WAITLIST_STRICT: Final = 1
 WAITLIST_FIRST_FIT: Final = 2

@@ -15,11 +15,13 @@ from ..engine.codes import Code
 from ..engine.commands import Command, Idempotency
 from ..engine.replies import Reply
 from .access.auth import Authenticator
+from .access.gate import Gate, GateSettings
 from .caching import min_seq_of, read_answer
 from .call import Answer, Call
 from .gateway import Gateway
 from .problems import not_durable, problem, refused, with_seq
 from .render.replies import answer_of
+from .render.seats import SeatMaps
 
 MIN_SEQ_WAIT_SECONDS: Final = 1.0
 
@@ -33,6 +35,9 @@ class Metrics(Protocol):
     def route(self, method: str, route: str) -> Callable[[int, float], None]:
         """What to call with each answer of a route: its status, and the seconds it took."""
 
+    def watch(self, gate: Gate) -> None:
+        """From now on what the gate refuses is told, too."""
+
 
 @dataclass(slots=True)
 class Api:
@@ -41,8 +46,15 @@ class Api:
     metrics: Metrics
     openapi: Callable[[], bytes]  # the OpenAPI document, JSON
     docs_page: Callable[[], bytes]  # its page, HTML
+    gate_settings: GateSettings = field(default_factory=GateSettings)
+    gate: Gate = field(init=False)
+    seat_maps: SeatMaps = field(default_factory=SeatMaps)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
     _counters: dict[tuple[str, str], Callable[[int, float], None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(self.gate_settings, lambda: self.gateway, self.authenticator)
+        self.metrics.watch(self.gate)
 
     def decided(self, command: Command, key: Idempotency | None) -> "asyncio.Future[tuple[Reply, bool]]":
         """The reply to a write, and whether it was given before."""

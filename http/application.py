@@ -32,7 +32,11 @@ def make_application(api: Api, more: Sequence[web.AbstractRouteDef] = ()) -> web
     async def answer(request: web.Request) -> web.StreamResponse:
         return as_response(await handle(api, await as_call(request)))
 
+    async def close(_application: web.Application) -> None:
+        await api.gate.close()
+
     application.on_response_prepare.append(_say_nothing_of_the_server)
+    application.on_cleanup.append(close)
     application.router.add_routes(more)
     application.router.add_route("*", r"/{path:[\s\S]*}", answer)  # line breaks, too
     return application

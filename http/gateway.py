@@ -109,12 +109,59 @@ class Reconciliation(msgspec.Struct, rename="camel"):
     findings: list[Finding]
 
 
+class JournalHead(msgspec.Struct):
+    """The tree over the first `tree_size` batches of the journal, the last of which ends at `seq`."""
+
+    journal_id: str
+    seq: int
+    epoch: int
+    at_ms: int
+    batch_hash: bytes
+    tree_size: int
+    root: bytes
+    peaks: list[bytes]
+    since: int | None  # so many batches: the tree that it begins with
+    growth: list[bytes]  # which proves that
+
+
+class FactProof(msgspec.Struct):
+    """That the fact at `seq` is there, in the tree over the first `tree_size` batches."""
+
+    journal_id: str
+    seq: int
+    epoch: int
+    at_ms: int
+    batch_hash: bytes
+    shown: dict[str, Any]  # the fact, for people
+    salt: bytes
+    fact: bytes  # as in the journal
+    fact_path: list[bytes]
+    first_seq: int  # of its batch
+    count: int
+    leaf_index: int
+    tree_path: list[bytes]
+    tree_size: int
+    root: bytes
+
+
 class InvalidSignatureError(Exception):
     """These news are not the payment provider's, or are too old. The text says why, to a person."""
 
 
 class UnavailableError(Exception):
     """What was asked for cannot be had now; trying again later helps. The text says what, to a person."""
+
+
+class BehindError(Exception):
+    """The tree over the journal has not got so far in time; the text says how far, to a person, and `seq` as well."""
+
+    def __init__(self, sentence: str, seq: int = 0) -> None:
+        super().__init__(sentence)
+        self.seq = seq
+
+
+class NotKeptError(Exception):
+    """A part of the history that is needed is not on this node; another one may have it. The text is for a person."""
 
 
 class GoneError(Exception):
@@ -202,6 +249,23 @@ class Gateway(Protocol):
         Raises GoneError when the first of them is no longer kept.
         """
 
+    async def journal_head(self, seq: int | None, since: int | None) -> JournalHead:
+        """The head of all that is durable; with `seq`, the one that ends with the batch that holds it.
+
+        With `since`, also that it begins with the tree of so many batches. Waits up to a second for the tree. Raises
+        BehindError, NotKeptError, ValueError when `since` is larger than that head.
+        """
+
+    async def prove_fact(self, seq: int, tree_size: int | None) -> FactProof:
+        """The proof of the fact at `seq`, which is durable and of a booking, in the tree of so many batches or in all.
+
+        Raises BehindError, NotKeptError, ValueError when that tree ends before it.
+        """
+
+    @property
+    def receipt_check(self) -> bytes:
+        """The script that checks receipts."""
+
     def ticket_codes(self, event_id: int, booking_id: int, quantity: int) -> list[str]:
         """The codes of a booking's tickets: always the same for the same booking."""
 
@@ -214,6 +278,15 @@ class Gateway(Protocol):
 
     async def draw_code(self, code: str, form: str) -> bytes:
         """The picture of a ticket's code, `form` svg or png."""
+
+    def queue_token(self, event_id: int, arrival: int, user_id: str) -> str:
+        """What somebody in a waiting room shows as theirs: always the same for the same place; "" while no key is."""
+
+    def read_queue_token(self, token: str) -> int:
+        """The id of the place that a genuine token names; 0: the token is none of ours, or its place is forgotten."""
+
+    def new_seed(self) -> bytes:
+        """32 bytes by chance, for a waiting room's lot."""
 
     def webhook_secret(self, owner: str) -> str:
         """What calls to a webhook are signed with (whsec_…); `owner` is user:ID or event:ID. Always the same."""

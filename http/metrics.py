@@ -12,7 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from prometheus_client import (
@@ -76,6 +76,15 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     streams: int = 0  # of live updates
 
 
+class Guarded(Protocol):
+    """What keeps callers out: see access/gate.py."""
+
+    refusals: dict[str, int]
+
+    @property
+    def challenge_number_max(self) -> int: ...
+
+
 class Histogram:
     """How often and how much: a bisection and three additions each."""
 
@@ -136,6 +145,7 @@ class Metrics:
         self._journal_bytes = 0
         self._checkpoint_seconds = Histogram(CHECKPOINT_SECONDS)
         self._apply_seconds = Histogram(COMMIT_SECONDS)
+        self._gate: Guarded | None = None
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(_Families(self._families))
         ProcessCollector(registry=self.registry)
@@ -150,6 +160,10 @@ class Metrics:
             route = OTHER
         self._route_names.add(route)
         return self._routes.setdefault((method, route), RouteMetrics(route, method))
+
+    def watch(self, gate: Guarded) -> None:
+        """Tell what it refuses, too."""
+        self._gate = gate
 
     def decided(self, command: Command, reply: Reply) -> None:
         """One command was decided. Its outcome is `ok`, `waiting`, `underway` or the code of a refusal."""
@@ -204,6 +218,8 @@ class Metrics:
             histogram.add_to(family)
             yield family
         yield CounterMetricFamily("onsale_journal_bytes", "Bytes appended to the journal.", self._journal_bytes)
+        if self._gate is not None:
+            yield from _of_gate(self._gate)
         reading = self._read()
         yield from _gauges(reading)
         yield from _of_members(reading)
@@ -285,6 +301,20 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     for role in ROLES:
         roles.add_metric((role,), float(role == reading.role))
     yield roles
+
+
+def _of_gate(gate: Guarded) -> Iterator[Metric]:
+    refused = CounterMetricFamily(
+        "onsale_gate_refusals", "Calls refused before anything was decided, by what was wrong.", labels=("reason",)
+    )
+    for reason, count in gate.refusals.items():
+        refused.add_metric((reason,), count)
+    yield refused
+    yield GaugeMetricFamily(
+        "onsale_challenge_number_max",
+        "How many hashes a challenge takes at most, by what comes in now.",
+        gate.challenge_number_max,
+    )
 
 
 def _of_members(reading: Reading) -> Iterator[Metric]:

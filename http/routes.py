@@ -17,7 +17,20 @@ from ..engine.codes import Code
 from .api import Api
 from .caching import PRIVATE
 from .call import Answer, Call
-from .calls import bookings, cluster, events, operations, outbox, tickets, users, webhooks
+from .calls import (
+    bookings,
+    challenge,
+    cluster,
+    events,
+    operations,
+    outbox,
+    queue,
+    receipts,
+    seats,
+    tickets,
+    users,
+    webhooks,
+)
 from .gateway import UnavailableError
 from .kept_refusals import kept_refusal
 from .problems import RefusedError, problem, refused
@@ -54,7 +67,26 @@ async def _get_availability(api: Api, call: Call, event_id: str) -> Answer:
     return answer
 
 
+async def _get_challenge(api: Api, call: Call) -> Answer:
+    await api.catch_up(call)
+    answer: Answer = await _challenge(api, call)  # type: ignore[misc]
+    return answer
+
+
+def _caught_up(hot: Callable[..., None]) -> Handler:
+    """A read in callback style, to be awaited, that waits for the position it was sent with."""
+    plain = _plain(hot)
+
+    async def handler(api: Api, call: Call, *ids: str) -> Answer:
+        await api.catch_up(call)
+        answer: Answer = await plain(api, call, *ids)  # type: ignore[misc]
+        return answer
+
+    return handler
+
+
 _availability = _plain(events.get_availability)
+_challenge = _plain(challenge.get_challenge)
 
 ROUTES: Final = (
     Route("GET", "/events", events.list_events),
@@ -64,8 +96,15 @@ ROUTES: Final = (
     Route("GET", "/events/{eventId}/availability", _get_availability),
     Route("POST", "/events/{eventId}/cancel", events.cancel_event),
     Route("GET", "/events/{eventId}/progress", events.get_progress),
+    Route("GET", "/events/{eventId}/seats", seats.get_seats),
+    Route("POST", "/events/{eventId}/queue", _plain(queue.post_queue)),
+    Route("GET", "/events/{eventId}/queue", _caught_up(queue.get_queue)),
+    Route("GET", "/events/{eventId}/queue/{token}", _caught_up(queue.get_place)),
+    Route("DELETE", "/events/{eventId}/queue/{token}", queue.leave_queue),
+    Route("GET", "/challenge", _get_challenge),
     Route("POST", "/booking", _plain(bookings.post_booking)),
     Route("GET", "/booking/{bookingId}", bookings.get_booking),
+    Route("GET", "/booking/{bookingId}/receipt", receipts.get_receipt),
     Route("DELETE", "/booking/{bookingId}", bookings.give_up),
     Route("POST", "/booking/{bookingId}/refund", bookings.post_refund),
     Route("POST", "/pay", _plain(bookings.post_payment)),
@@ -84,6 +123,8 @@ ROUTES: Final = (
     Route("POST", "/outbox/concerns/close", outbox.close_concern),
     Route("POST", "/reconcile", outbox.post_reconcile),
     Route("GET", "/journal", operations.get_journal),
+    Route("GET", "/journal/head", receipts.get_head),
+    Route("GET", "/receipt_check.py", receipts.get_script),
     Route("GET", "/healthz", operations.get_liveness),
     Route("GET", "/readyz", operations.get_readiness),
     Route("GET", "/primary", operations.get_primary),
@@ -123,6 +164,7 @@ _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _WITHOUT_COPY: Final = frozenset(  # answered by a node that has no state yet
     {
         "/healthz", "/readyz", "/primary", "/replica", "/cluster", "/metrics", "/openapi.json", "/docs", "/docs/errors",
+        "/receipt_check.py",
     }
 )  # fmt: skip
 _OF_THE_NODE: Final = ("/cluster/", "/reconcile")  # orders to the node that is asked
@@ -140,6 +182,8 @@ async def handle(api: Api, call: Call) -> Answer:
         handler = resource.handlers.get("GET" if call.method == "HEAD" else call.method)
         if handler is None:
             answer = _without_handler(call.method, resource)
+        elif path not in _WITHOUT_COPY and (limited := api.gate.limited(call)) is not None:
+            answer = limited
         elif (forwarded := await _forwarded(api, call)) is not None:
             api.count(call.method, path, forwarded.status, perf_counter() - began)
             return forwarded
@@ -169,7 +213,7 @@ async def _forwarded(api: Api, call: Call) -> Answer | None:
     if FORWARDED_HEADER in call.headers:  # whoever forwarded it looks for the primary; two nodes must not play ball
         sender = call.headers[FORWARDED_HEADER][:_ECHO_CHARACTERS_MAX]
         raise refused(Code.NO_PRIMARY, f"This node is not the primary, though {sender} took it for that.")
-    return await api.gateway.forward(call)
+    return await api.gateway.forward(api.gate.passed_on(call))
 
 
 def _is_decided_here(api: Api, call: Call) -> bool:

@@ -69,10 +69,13 @@ class _Streams:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         began = perf_counter()
         call = await as_call(request)
+        limited = self.api.gate.limited(call)
+        if limited is not None:
+            return as_response(limited)
         try:
             if call.method in ("GET", "HEAD"):
                 return await self._stream(request, call, began)
-            answer = _to_other_methods(call.method)
+            answer = to_other_methods(call.method)
         except RefusedError as refusal:
             answer = refusal.answer
         except UnavailableError as fault:
@@ -88,13 +91,13 @@ class _Streams:
             raise refused(Code.REPLICA_BEHIND, detail)
         user_id = path_user_id(path_segments(call.path)[1])
         _check_may_read(api, call, user_id)
-        last_id = _last_id_of(call)
+        last_id = last_id_of(call)
         await api.catch_up(call)
         if last_id is not None and api.gateway.leads and last_id >= api.gateway.state.next_notice_id:
             raise refused(Code.INVALID_FIELD, f"No event has the id {last_id} yet.", field=_LAST_EVENT_ID)
         if call.method == "HEAD":
             api.count("HEAD", _ROUTE, 200, perf_counter() - began)
-            return _response(api.gateway.durable_seq)  # as it would begin
+            return stream_response(api.gateway.durable_seq)  # as it would begin
         with self._place(user_id):
             gateway = api.gateway
             stream = _Stream(self, gateway, request, call, user_id)
@@ -209,7 +212,7 @@ class _Stream:
 
     async def serve(self, seq: int, page: list[Notice]) -> web.StreamResponse:
         """Goes on until this node has no more to say; cancelled when the client leaves or is cut off."""
-        response = _response(seq)
+        response = stream_response(seq)
         response.force_close()
         protocol = self._request.protocol
         if isinstance(protocol, FrameworkConnection):
@@ -265,7 +268,7 @@ def _event(notice: Notice, state: State) -> bytes:
     )
 
 
-def _response(seq: int) -> web.StreamResponse:
+def stream_response(seq: int) -> web.StreamResponse:
     headers = {
         hdrs.CONTENT_TYPE: _CONTENT_TYPE,
         hdrs.CACHE_CONTROL: PRIVATE,
@@ -279,7 +282,7 @@ def _check_may_read(api: Api, call: Call, user_id: str) -> None:
     access.check_acts_for(access.caller(api.authenticator, call), user_id)
 
 
-def _last_id_of(call: Call) -> int | None:
+def last_id_of(call: Call) -> int | None:
     """Of the last event the client has; the header, which browsers send when they come back, is the newer one."""
     parameters = parse_query(call.query, (_PARAMETER,))
     text = call.headers.get(_LAST_EVENT_ID)
@@ -288,7 +291,7 @@ def _last_id_of(call: Call) -> int | None:
     return whole_of(parameters, _PARAMETER, 0) if _PARAMETER in parameters else None
 
 
-def _to_other_methods(method: str) -> Answer:
+def to_other_methods(method: str) -> Answer:
     if method == "OPTIONS":
         return Answer(204, b"", (_ALLOW, ("Cache-Control", PRIVATE)))
     answer = problem(Code.METHOD_NOT_ALLOWED, f"This path takes {_ALLOW[1]}.")

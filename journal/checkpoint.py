@@ -16,21 +16,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from ..engine.records import (
-    Booking,
-    Concern,
-    Delivery,
-    Entry,
-    Epoch,
-    Event,
-    Key,
-    Member,
     Notice,
-    Payment,
-    ProviderEvent,
-    Refund,
-    Secret,
-    TicketType,
-    User,
 )
 from ..engine.table import Changes
 from .checkpoint_database import (
@@ -215,28 +201,9 @@ class CheckpointWriter:
 
 
 class Restore(Protocol[S_co]):
-    """engine.restore.restore: makes a state of rows; ValueError when they contradict each other."""
+    """engine.restore.restore: makes a state of each table's rows; ValueError when they contradict each other."""
 
-    def __call__(
-        self,
-        counters: dict[str, int],
-        events: Iterable[Event],
-        ticket_types: Iterable[TicketType],
-        users: Iterable[User],
-        bookings: Iterable[Booking],
-        payments: Iterable[Payment],
-        refunds: Iterable[Refund],
-        keys: Iterable[Key],
-        members: Iterable[Member],
-        epochs: Iterable[Epoch],
-        secrets: Iterable[Secret],
-        entries: Iterable[Entry],
-        deliveries: Iterable[Delivery],
-        provider_events: Iterable[ProviderEvent],
-        concerns: Iterable[Concern],
-        *,
-        expected_hash: str | None,
-    ) -> S_co: ...
+    def __call__(self, counters: dict[str, int], *, expected_hash: str | None, **rows: Iterable[Any]) -> S_co: ...
 
 
 class Loaded(msgspec.Struct, frozen=True):

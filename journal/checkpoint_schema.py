@@ -18,6 +18,7 @@ from msgspec import inspect
 
 from ..engine.records import (
     Booking,
+    Challenge,
     Concern,
     Delivery,
     Entry,
@@ -27,16 +28,20 @@ from ..engine.records import (
     Member,
     Notice,
     Payment,
+    Place,
     ProviderEvent,
     Refund,
+    Room,
+    SeatMap,
     Secret,
     TicketType,
     User,
 )
 
 # Stored as PRAGMA user_version. 2: members, epochs, secrets, sync_standbys. 3: entries, deliveries, provider_events,
-# concerns, mail, webhooks, what has been told of changes, and why payments failed
-SCHEMA_VERSION = 3
+# concerns, mail, webhooks, what has been told of changes, and why payments failed.
+# 4: rooms, places, seat maps, challenges
+SCHEMA_VERSION = 4
 NEW_COUNTERS = {"sync_standbys": 0, "mail": 0}  # what an older version did not count, as it would have been
 PARAMETERS_MAX = 900  # per statement; SQLite before 3.32 takes 999
 
@@ -66,7 +71,9 @@ def _column(field: inspect.Field) -> Column:
     return Column(field.name, declaration, isinstance(kind, inspect.BoolType))
 
 
-def _literal(value: int | str) -> str:
+def _literal(value: int | str | bytes) -> str:
+    if isinstance(value, bytes):
+        return f"X'{value.hex()}'"
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(int(value))
 
 
@@ -163,6 +170,10 @@ LIVE = {
     "deliveries": TableLayout("deliveries", Delivery),
     "provider_events": TableLayout("provider_events", ProviderEvent, ordered=True),  # forgotten as keys are
     "concerns": TableLayout("concerns", Concern),
+    "rooms": TableLayout("rooms", Room),
+    "places": TableLayout("places", Place),
+    "seat_maps": TableLayout("seat_maps", SeatMap),
+    "challenges": TableLayout("challenges", Challenge, ordered=True),  # forgotten as keys are
 }
 # what has left memory
 PAST = {

@@ -104,6 +104,11 @@ class JournalReader:
         """Behind the last batch that was read; at first, behind the last one that ends at `after_seq` or before."""
         return self._position
 
+    @property
+    def offset(self) -> int:
+        """In its segment, behind the last batch that was read."""
+        return self._offset
+
     def read(self, through_seq: int) -> Iterator[Batch]:
         """The batches not yet read, up to the one that holds `through_seq`, which must be durable. Marks are left out.
 

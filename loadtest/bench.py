@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from . import (
+    bench_bots,
     bench_cancel,
     bench_engine,
     bench_http,
@@ -28,6 +29,7 @@ PARTS = {
     "replication": bench_replication.run,
     "search": bench_search_http.run,
     "cancel": bench_cancel.run,
+    "bots": bench_bots.run,
 }
 RESULTS = Path("loadtest/results/bench.json")
 

@@ -31,13 +31,20 @@ GENERATOR_CPU = 1
 @contextmanager
 def product(data: Path, *, pinned: bool = True) -> Iterator[int]:
     """The port of a node, on a core of its own if `pinned`."""
-    command = [sys.executable, "-m", "onsale", "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
+    with product_process(data, pinned=pinned) as (port, _):
+        yield port
+
+
+@contextmanager
+def product_process(data: Path, *flags: str, pinned: bool = True) -> Iterator[tuple[int, int]]:
+    """The port and the process id of a node that is started with these flags."""
+    command = [sys.executable, "-m", "onsale", "serve", "--data", str(data), "--listen", "127.0.0.1:0", *flags]
     with _started(command, pinned=pinned) as process:
         assert process.stdout is not None
         for line in process.stdout:
             found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
             if found:
-                yield int(found.group(1))
+                yield int(found.group(1)), process.pid
                 return
         raise RuntimeError("the node did not start")
 

@@ -16,6 +16,7 @@ from .commands.flags import SETTINGS, InOrder, examples, existing_data_flag, fla
 from .commands.nodes import local, replica, serve, standby
 from .commands.outbox import outbox
 from .commands.output import Bars, CommandFailed, failures_told, note, print_json
+from .commands.queue import queue
 from .commands.reconcile import reconcile
 from .commands.tickets import tickets
 from .exit_codes import ExitCode
@@ -48,11 +49,28 @@ for _command in (serve, standby, replica, local):
 
 @main.command(
     context_settings=SETTINGS,
-    epilog=examples("onsale verify --data ./data", "onsale verify --data ./data --format json | jq .faults"),
+    epilog=examples(
+        "onsale verify --data ./data",
+        "onsale verify --data ./data --format json | jq .faults",
+        "onsale verify --data ./data --head head.json    and that the head was published of this very history",
+        "onsale verify --data ./data --fairness 7    who came when and who was served when, at event 7",
+    ),
 )
 @existing_data_flag
+@flag(
+    "--fairness",
+    type=click.IntRange(min=1),
+    metavar="EVENT",
+    help="Report the order of arrival against the order of service at this event, and every exception with its rule.",
+)
+@flag(
+    "--head",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A head of the journal as GET /journal/head gave it: prove that it was published of this very history.",
+)
 @format_flag
-def verify(*, data: Path, file_format: str) -> None:
+def verify(*, data: Path, fairness: int | None, head: Path | None, file_format: str) -> None:
     """Read the whole journal and check every promise in it.
 
     Bytes and hash chain, order, capacity never exceeded, first come first served, limits, deadlines, money that adds
@@ -60,18 +78,32 @@ def verify(*, data: Path, file_format: str) -> None:
     no node. Exit code 6 and the place when something is wrong.
     """
     from .commands import verify as work
+    from .commands.fairness import verdict as fairness_verdict
+    from .commands.heads import BadHead, read_head
     from .commands.verify_report import as_json, print_report, verdict
 
+    try:
+        published = None if head is None else read_head(head)
+    except BadHead as bad:
+        raise CommandFailed(str(bad)) from bad
     with failures_told(), Bars() as bars:
-        report = work.verify(data, bars)
+        report = work.verify(data, bars, fairness_of=fairness, head=published)
     if file_format == "json":
         print_json(as_json(report))
     else:
         print_report(report)
     if report.findings:
         raise CommandFailed(verdict(report), ExitCode.CORRUPT)
+    if head is not None and report.head_agrees is None:
+        raise CommandFailed(report.notes[-1])
+    if fairness is not None and report.fairness is None:
+        raise CommandFailed(f"There is no event {fairness} in this journal; `onsale inspect` shows what is.")
+    if report.fairness is not None and not report.fairness.is_fair:
+        raise CommandFailed(fairness_verdict(report.fairness), ExitCode.CORRUPT)
     if file_format == "table":
         click.echo(verdict(report))
+        if report.fairness is not None:
+            click.echo(fairness_verdict(report.fairness))
 
 
 @main.command(
@@ -121,7 +153,7 @@ def inspect(*, data: Path, seq: int | None, booking: int | None, limit: int, fil
 for _command in (status, switchover, failover, sync_standbys, members):
     main.add_command(_command)
 
-for _command in (events, tickets, outbox, reconcile):
+for _command in (events, queue, tickets, outbox, reconcile):
     main.add_command(_command)
 
 main.add_command(backup)

@@ -6,6 +6,7 @@ Owns which of the node's parts answers what, and whether commands are decided he
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from secrets import token_bytes
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from ..effects.outside import Outside
 from ..effects.provider import ProviderUnavailable
 from ..engine.codes import Code
 from ..engine.commands import Command, Idempotency, RaiseConcern, TakeProviderEvent
+from ..engine.limits import SEED_BYTES
 from ..engine.records import Notice, Payment
 from ..engine.replies import Refusal
 from ..engine.search import Hits, SearchRequest
@@ -23,7 +25,9 @@ from ..http.call import Answer, Call
 from ..http.gateway import (
     ClusterChange,
     ClusterView,
+    FactProof,
     GoneError,
+    JournalHead,
     LaneView,
     Reconciliation,
     TicketCode,
@@ -44,6 +48,8 @@ from .loop import CommandLoop, Done
 from .positions import Positions
 from .provider_answers import ProviderAnswers, Submit
 from .provider_news import ProviderNews
+from .queue_tokens import QueueTokens
+from .receipts import SCRIPT, NodeReceipts
 from .tickets import TicketCodes
 from .webhook_secrets import webhook_secret
 
@@ -57,6 +63,7 @@ class NodeGateway:
         history: History,
         feed: Feed,
         journal: JournalView,
+        receipts: NodeReceipts,
         tickets: TicketCodes,
         call_later: Callable[..., Any],
         positions: Positions,
@@ -81,10 +88,14 @@ class NodeGateway:
         self.notices_of = history.notices_of
         self.refunds_of = history.refunds_of
         self.subscribe = feed.subscribe
+        queue_tokens = QueueTokens(state)
+        self.queue_token = queue_tokens.of
+        self.read_queue_token = queue_tokens.read
         self._loop: CommandLoop | None = None
         self._history = history
         self._search = search
         self._journal = journal
+        self._receipts = receipts
         self._tickets = tickets
         self._positions = positions
         self._forwarder = forwarder
@@ -178,6 +189,14 @@ class NodeGateway:
         except HistoryGone as gone:
             raise GoneError(gone.first_seq) from gone
 
+    async def journal_head(self, seq: int | None, since: int | None) -> JournalHead:
+        return await self._receipts.head(self.durable_seq, seq, since)
+
+    async def prove_fact(self, seq: int, tree_size: int | None) -> FactProof:
+        return await self._receipts.prove(seq, tree_size)
+
+    receipt_check = SCRIPT
+
     # --- tickets, webhooks, money
 
     def ticket_codes(self, event_id: int, booking_id: int, quantity: int) -> list[str]:
@@ -197,6 +216,9 @@ class NodeGateway:
             raise UnavailableError(f"The picture could not be drawn: {error}") from error
         assert isinstance(drawn, Drawn)
         return drawn.picture
+
+    def new_seed(self) -> bytes:
+        return token_bytes(SEED_BYTES)
 
     def webhook_secret(self, owner: str) -> str:
         return webhook_secret(self.state.ticket_key, owner)

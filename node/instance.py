@@ -16,6 +16,7 @@ from ..effects.provider import PaymentProvider
 from ..engine import facts as f
 from ..engine.commands import SetMail
 from ..engine.state import Sale, State
+from ..http.call import Answer, Call
 from ..http.metrics import Metrics
 from ..journal.archive import Archive
 from ..journal.batch import Batch, Position
@@ -43,6 +44,7 @@ from .loop import CommandLoop
 from .newcomer import send_snapshot
 from .outside_settings import Surroundings
 from .positions import Positions
+from .receipts import NodeReceipts
 from .recovery import CHECKPOINT_FILE, Started
 from .tickets import TicketCodes
 
@@ -98,6 +100,7 @@ class Instance:
         self.positions = Positions(started.state.seq)
         self.tickets = TicketCodes(lambda: started.state.ticket_key)
         self.journal = JournalView(started.disk)
+        self.receipts = NodeReceipts(started, self._of_primary)
         self.failed_with = failed
         self.closed = False
         self._again = again
@@ -127,6 +130,9 @@ class Instance:
         self._sending: set[asyncio.Task[None]] = set()  # snapshots to newcomers
         self.checkpointing.on_taken = self._checkpoint_taken
         self.checkpointing.on_hashed = self._hashed
+
+    async def _of_primary(self, call: Call) -> Answer | None:
+        return await self.gateway.forward(call)
 
     def _make_checkpointing(self) -> Checkpointing:
         started = self.started
@@ -165,6 +171,7 @@ class Instance:
             self.checkpointing.take_now(self._applied_hash())
             await until(lambda: not self.checkpointing.under_way)
         await self.search.start(documents(self.state), self.state.seq)
+        self.receipts.reached(self.state.seq)
         self.member.start()
         given_up_at = self._event_loop.time() + SETTLED_SECONDS
         await until(lambda: self.member.settled or self.member.ended or self._event_loop.time() > given_up_at)
@@ -206,6 +213,7 @@ class Instance:
         await asyncio.to_thread(self._checkpoint_writer.close)
         await self.archive.close()
         await self.search.close()
+        await self.receipts.close()
 
     async def _stop_effects(self) -> None:
         effects, self.effects = self.effects, None
@@ -263,6 +271,7 @@ class Instance:
     def _reached(self, seq: int) -> None:
         self.search.update(seq, ())
         self.positions.reached(seq)
+        self.receipts.reached(seq)
         self.feed.reached(seq)
         if self.effects is not None:
             self.effects.reached(seq)
@@ -275,6 +284,7 @@ class Instance:
             self.checkpointing.handed_over()
         self.checkpointing.became_durable(seq, batch.hash)
         self.positions.reached(seq)
+        self.receipts.reached(seq)
         self.feed.reached(seq)
         self.metrics.applied(batch.count, max(time.time() - batch.at_ms / 1000, 0.0))
 

@@ -1,12 +1,15 @@
 """The committed facts as JSON, for operators and for programs that follow the journal.
 
-Owns how a fact looks from outside: its type in snake_case, its fields in camelCase, times as RFC 3339, bytes as hex.
-That a secret was saved is shown, the secret never; nor the client secrets of payments.
+Owns how a fact looks from outside: its type in snake_case, its fields in camelCase, times as RFC 3339, durations in
+seconds, bytes as hex.
+That a secret was saved is shown, the secret never; nor the client secrets of payments, nor the seed of a lot before it
+is revealed: what was committed to is.
 Reads the segments on a thread, never past what is durable.
 """
 
 import asyncio
 import re
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -16,6 +19,8 @@ from ..engine.replies import decode as decode_reply
 from ..http.wire.times import format_ms
 from ..journal.disk import Disk
 from ..journal.reader import read_batches
+
+_DURATIONS = {"turn_ms", "offer_ms"}  # every other field in milliseconds is a moment
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -43,10 +48,14 @@ def _plain(value: Any) -> Any:
 def _public_name(name: str) -> str:
     if name == "at_ms":
         return "at"
+    if name in _DURATIONS:
+        return _camel(name.removesuffix("_ms") + "_seconds")
     return _camel(name.removesuffix("_ms") + "_at" if name.endswith("_ms") else name)
 
 
 def _public(name: str, value: Any) -> Any:
+    if name in _DURATIONS and isinstance(value, int):
+        return value / 1000
     if name.endswith("_ms") and isinstance(value, int):
         return format_ms(value) if value else None
     return _plain(value)
@@ -58,6 +67,9 @@ def view(seq: int, at_ms: int, epoch: int, fact: f.Fact) -> dict[str, Any]:
     if isinstance(fact, f.Keyed):
         reply = decode_reply(fact.reply)
         fields["reply"] = {"type": type_name(type(reply))} | _without_secrets(_plain(reply))
+    if isinstance(fact, f.RoomSet):  # the fact that opens the room reveals the seed
+        del fields["seed"]
+        fields["commitment"] = sha256(fact.seed).hexdigest() if fact.seed else None
     fields = _without_secrets(fields)
     return shown | fields
 

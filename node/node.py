@@ -7,7 +7,6 @@ to take something back from its state, or to fetch another copy; the listeners s
 import asyncio
 import logging
 import secrets
-import ssl
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -31,13 +30,14 @@ from ..http.documents.docs import docs_page
 from ..http.documents.openapi import openapi_document
 from ..http.hot import make_hot
 from ..http.metrics import Metrics
+from ..http.seat_stream import seat_stream_routes
 from ..http.stream import stream_routes
 from ..journal.errors import NoJournal
 from ..journal.incoming import install_incoming
 from ..replicas import frames
 from ..replicas.frames import Introduction
 from ..replicas.handshake import NONCE_BYTES
-from ..replicas.network import AsyncNetwork, Listener, listen, tls_contexts
+from ..replicas.network import AsyncNetwork, Listener, listen
 from ..replicas.ports import Receiver, Wire, format_address
 from ..replicas.promise import NAME as PROMISE
 from ..replicas.refusals import RefusalLog
@@ -45,11 +45,12 @@ from .clock import Clock
 from .cluster.links import Links
 from .cluster.ports import MemberPorts, MemberSettings
 from .forwarding import Forwarder
+from .gate_settings import gate_settings
 from .gateway import NodeGateway
 from .identity import Identity, advertised, write_identity
 from .instance import Instance
 from .newcomer import Newcomer, set_aside
-from .options import NodeOptions
+from .options import NodeOptions, contexts_of
 from .outside_settings import Surroundings
 from .provider_news import ProviderNews
 from .reading import reading
@@ -76,7 +77,7 @@ class Node:
         surroundings: Surroundings,
         failed: Callable[[Exception], None],
     ) -> None:
-        """`failed(error)` is called on the event loop when nothing more may be answered."""
+        """`failed(error)` is called on the event loop when nothing more may be answered. Raises NotConfigured."""
         self.options = options
         self.identity = identity
         self.address = ""  # of HTTP, once it listens
@@ -93,11 +94,7 @@ class Node:
         )
         self._runner: Any = None
         self._listener: Listener | None = None
-        tls = options.tls
-        self._tls_server: ssl.SSLContext | None = None
-        tls_client: ssl.SSLContext | None = None
-        if tls is not None:
-            self._tls_server, tls_client = tls_contexts(tls.certificate, tls.key, tls.authority)
+        self._tls_server, tls_client = contexts_of(options.tls)
         self._network = AsyncNetwork(self._loop, tls_client)
         self._refusals = RefusalLog(self._loop.time)
         self._forwarder = Forwarder(self._primary_address, name=identity.name)
@@ -117,6 +114,7 @@ class Node:
             metrics=self.metrics,
             openapi=lambda: openapi_document(version("onsale")),
             docs_page=docs_page,
+            gate_settings=gate_settings(options.gate, is_open=authenticator.is_open),
         )
         self._newcomer: Newcomer | None = None
         self._last_primary_address = ""
@@ -161,8 +159,9 @@ class Node:
             self._listener = await listen(*options.replication, self._accept, self._refusals, self._tls_server)
             self.replication_address = advertised(self._listener.address, options.sources)
         self._runner = make_runner(
-            make_application(self._api, stream_routes(self._api)), make_hot(self._api), finish=self._api.finish
-        )
+            make_application(self._api, [*stream_routes(self._api), *seat_stream_routes(self._api)]),
+            make_hot(self._api), finish=self._api.finish,
+        )  # fmt: skip
         await self._runner.setup()
         site = web.TCPSite(self._runner, options.host, options.port, backlog=4096)
         await site.start()
@@ -314,6 +313,7 @@ class Node:
             history=instance.history,
             feed=instance.feed,
             journal=instance.journal,
+            receipts=instance.receipts,
             tickets=instance.tickets,
             call_later=self._loop.call_later,
             positions=instance.positions,

@@ -6,8 +6,11 @@ Owns `NodeOptions`, and how an address is written on the command line. Knows not
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
+import ssl
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from ..replicas.tls import tls_contexts
 
 PORT_MAX = 65_535
 
@@ -25,13 +28,29 @@ class TlsFiles:
     authority: Path | None
 
 
+def contexts_of(files: TlsFiles | None) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """As the server of a link, and as its client; None without TLS. Raises BadCertificate."""
+    return (None, None) if files is None else tls_contexts(files.certificate, files.key, files.authority)
+
+
+@dataclass(frozen=True)
+class GateOptions:
+    """As on the command line. Limits are RATE/BURST or none; None: as it is where nothing is said."""
+
+    per_user: str | None = None
+    per_address: str | None = None
+    exempt: str = "127.0.0.0/8,::1"
+    proxies: str = "none"
+    challenge_number_max: int = 50_000
+
+
 @dataclass(frozen=True)
 class NodeOptions:
     """What `onsale serve`, `standby` and `replica` have in common; `kind` is one of these.
 
     `hold_ms`: how long a hold lasts. `replication`: where other nodes connect; None: nowhere. `sources`: whom to follow
     at first. `sync_standbys`: None: as the journal says. `rebuild`: set aside what is in the folder and fetch a copy.
-    `demo`: fill an empty node with sample events. `log_format`: human or json.
+    `demo`: fill an empty node with sample events. `log_format`: human or json. `gate`: how much callers may ask.
     """
 
     kind: str
@@ -47,6 +66,7 @@ class NodeOptions:
     rebuild: bool = False
     demo: bool = False
     tls: TlsFiles | None = None
+    gate: GateOptions = field(default_factory=GateOptions)
 
 
 def parse_address(text: str) -> tuple[str, int]:

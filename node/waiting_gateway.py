@@ -16,6 +16,8 @@ from ..http.call import Answer, Call
 from ..http.gateway import (
     ClusterChange,
     ClusterView,
+    FactProof,
+    JournalHead,
     LaneView,
     Member,
     Reconciliation,
@@ -23,6 +25,7 @@ from ..http.gateway import (
     UnavailableError,
 )
 from .forwarding import Forwarder
+from .receipts import SCRIPT
 
 NO_COPY = "This node has no copy of the bookings yet; ask another one, or again in a moment."
 
@@ -93,6 +96,14 @@ class WaitingGateway:
     async def facts(self, _after_seq: int, _limit: int) -> list[dict[str, Any]]:
         raise UnavailableError(NO_COPY)
 
+    async def journal_head(self, _seq: int | None, _since: int | None) -> JournalHead:
+        raise UnavailableError(NO_COPY)
+
+    async def prove_fact(self, _seq: int, _tree_size: int | None) -> FactProof:
+        raise UnavailableError(NO_COPY)
+
+    receipt_check = SCRIPT
+
     def ticket_codes(self, _event_id: int, _booking_id: int, _quantity: int) -> list[str]:
         return []
 
@@ -104,6 +115,15 @@ class WaitingGateway:
         return ""
 
     async def draw_code(self, _code: str, _form: str) -> bytes:
+        raise UnavailableError(NO_COPY)
+
+    def queue_token(self, _event_id: int, _arrival: int, _user_id: str) -> str:
+        return ""
+
+    def read_queue_token(self, _token: str) -> int:
+        raise UnavailableError(NO_COPY)
+
+    def new_seed(self) -> bytes:
         raise UnavailableError(NO_COPY)
 
     def webhook_secret(self, _owner: str) -> str:

@@ -32,6 +32,7 @@ ENGINE_MAY_IMPORT = {
     "enum",
     "functools",
     "hashlib",
+    "bisect",
     "heapq",
     "itertools",
     "math",

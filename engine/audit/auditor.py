@@ -11,13 +11,14 @@ from typing import Any, Self
 import msgspec
 
 from .. import facts as f
-from ..audit import bookings, cluster, messages, money, outside
+from ..audit import bookings, bots, cluster, messages, money, outside, room, seats
 from ..state import State
 from .books import STATUS_NAMES, Books, Fault
 from .line import check_passed_on
 from .opening import open_books
 
 FAULTS_MAX = 100
+Watch = Callable[[Books, f.Fact], None]
 
 
 class Money(msgspec.Struct, gc=False):
@@ -42,13 +43,15 @@ class Summary(msgspec.Struct, frozen=True):
 class Auditor:
     """Hand it every batch in order; `finish` closes the books. A fault never stops it."""
 
-    def __init__(self, faults_max: int = FAULTS_MAX) -> None:
+    def __init__(self, faults_max: int = FAULTS_MAX, watch: Watch | None = None) -> None:
+        """`watch` is called with the books and each fact before it is entered in them."""
         self._books = Books(faults_max)
+        self._watch = watch
 
     @classmethod
-    def opened_at(cls, state: State, faults_max: int = FAULTS_MAX) -> Self:
+    def opened_at(cls, state: State, faults_max: int = FAULTS_MAX, watch: Watch | None = None) -> Self:
         """Audit what comes behind `state`, for a journal that no longer holds what came before."""
-        auditor = cls(faults_max)
+        auditor = cls(faults_max, watch)
         open_books(auditor._books, state)
         return auditor
 
@@ -72,18 +75,25 @@ class Auditor:
         for fact in facts:
             books.seq += 1
             kind = type(fact)
-            if kind is f.Promoted or (isinstance(fact, f.BookingCancelled) and fact.reason == "capacity"):
+            if (
+                kind is f.Promoted
+                or kind is f.LeftLine
+                or (isinstance(fact, f.BookingCancelled) and fact.reason == "capacity")
+            ):
                 books.served += 1
             elif (books.served or books.due) and kind is not f.RefundSucceeded:
                 check_passed_on(books)
             if books.due_refund is not None and kind is not f.RefundStarted:
                 self._check_given_back()
             try:
+                if self._watch is not None:
+                    self._watch(books, fact)
                 handlers[kind](books, fact)
             except KeyError as missing:
                 books.fault(f"{kind.__name__} names {missing}, which is not known at this point")
         check_passed_on(books)
         self._check_given_back()
+        bots.check_challenges(books)
 
     def _check_given_back(self) -> None:
         due, self._books.due_refund = self._books.due_refund, None
@@ -126,8 +136,9 @@ class Auditor:
             if booking is not None and booking.status != claim.status:
                 here, there = STATUS_NAMES[claim.status], STATUS_NAMES[booking.status]
                 found.append(f"booking {claim.id} is {here}, and the engine says {there}")
-        found += cluster.differences(books, state)
-        return found + outside.differences(books, state) + messages.differences(books, state)
+        for part in (cluster, outside, messages, seats, room, bots):
+            found += part.differences(books, state)
+        return found
 
 
 _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
@@ -175,5 +186,18 @@ _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
     f.DeliveryFailed: messages.delivery_failed,
     f.DeliveryRetried: messages.delivery_retried,
     f.DeliveryDropped: messages.delivery_dropped,
+    f.RoomSet: room.room_set,
+    f.RoomRemoved: room.room_removed,
+    f.RoomStateSet: room.room_state_set,
+    f.QueueJoined: room.queue_joined,
+    f.RoomOpened: room.room_opened,
+    f.QueueAdmitted: room.queue_admitted,
+    f.QueueLeft: room.queue_left,
+    f.TurnsLapsed: room.turns_lapsed,
+    f.PlacesForgotten: room.places_forgotten,
+    f.SeatMapSet: seats.seat_map_set,
+    f.ChallengeUsed: bots.challenge_used,
+    f.Suspected: bots.suspected,
+    f.LeftLine: bookings.left_line,
 }
 assert set(_HANDLERS) == set(f.Fact.__args__), "every fact is audited"

@@ -6,9 +6,12 @@ Owns what these facts mean in the auditor's books, written from the public promi
 from .. import facts as f
 from ..limits import HOLD_MS_MAX
 from ..status import CANCELLED, ENDED, EXPIRED, HELD, PAYING, WAITING
+from . import seats
 from .books import Books, Claim, Show, Stock
-from .line import check_limit, check_newcomer, freed, join, promote
+from .bots import needs_challenge
+from .line import check_limit, check_newcomer, freed, join, leave_one, promote
 from .messages import describe, tell
+from .room import check_turn
 
 
 def event_created(books: Books, fact: f.EventCreated) -> None:
@@ -23,6 +26,8 @@ def event_created(books: Books, fact: f.EventCreated) -> None:
         details.starts_ms if details.ends_ms is None else details.ends_ms,
         details.max_per_user,
         details.max_holds_per_user,
+        challenge=details.challenge,
+        offer_ms=details.offer_ms,
     )
     describe(show, details)
     for each in fact.types:
@@ -50,6 +55,7 @@ def event_changed(books: Books, fact: f.EventChanged) -> None:
     show.closes_ms = details.starts_ms if details.ends_ms is None else details.ends_ms
     show.max_per_user = details.max_per_user
     show.max_holds_per_user = details.max_holds_per_user
+    show.challenge, show.offer_ms = details.challenge, details.offer_ms
     was_closed = show.closed
     show.closed = was_closed and show.closes_ms <= books.at_ms
     for each in fact.types:
@@ -60,6 +66,7 @@ def event_changed(books: Books, fact: f.EventChanged) -> None:
         stock.name, stock.price_minor, stock.capacity = each.name, each.price_minor, each.capacity
         if stock.free < 0:
             books.fault(f"the capacity of {stock} became {stock.capacity}, less than what is sold or held")
+    seats.check_enough(books, show.stock_ids)
     if not was_closed and show.closes_ms > books.at_ms:
         for number in show.stock_ids:
             freed(books, books.stocks[number])
@@ -85,20 +92,31 @@ def held(books: Books, fact: f.Held) -> None:
     _check_hold(books, claim)
     check_newcomer(books, claim)
     show = claim.stock.show
-    if show.max_holds_per_user is not None:
-        holds = show.holds_of.get(claim.user_id, 0)
-        if holds >= show.max_holds_per_user:
-            books.fault(
-                f'user "{claim.user_id}" got another hold at event {show.id} beside {holds}, which is the limit'
-            )
+    holds_max = show.max_holds_per_user
+    if holds_max is None and (show.room is not None or show.challenge):
+        holds_max = 1
+    holds = show.holds_of.get(claim.user_id, 0)
+    if holds_max is not None and holds >= holds_max:
+        books.fault(f'user "{claim.user_id}" got another hold at event {show.id} beside {holds}, which is the limit')
+    seats.choose(books, claim, fact.seats)
+    check_turn(books, claim)
     books.become(claim, HELD)
     tell(books, claim, "held")
 
 
 def waited(books: Books, fact: f.Waited) -> None:
     claim = _enter(books, fact)
+    claim.also = [books.stocks[number] for number in fact.also]
+    for stock in claim.also:
+        if stock.show is not claim.stock.show:
+            books.fault(f"booking {claim.id} waits for {claim.stock} and for {stock}, of another event")
     check_limit(books, claim)
+    check_turn(books, claim)
     join(books, claim)
+
+
+def left_line(books: Books, fact: f.LeftLine) -> None:
+    leave_one(books, books.claims[fact.booking_id], books.stocks[fact.ticket_type_id])
 
 
 def _enter(books: Books, fact: f.Held | f.Waited) -> Claim:
@@ -121,6 +139,8 @@ def _enter(books: Books, fact: f.Held | f.Waited) -> Claim:
     if show.cancelled or show.closed or not show.opens_ms <= at_ms < show.closes_ms:
         books.fault(f"booking {claim.id} was taken when event {show.id} was not on sale")
     show.booked = True
+    if show.room is None:  # else whoever joined it has solved the event's challenge
+        needs_challenge(books, show)
     return claim
 
 
@@ -131,9 +151,27 @@ def _check_hold(books: Books, claim: Claim) -> None:
 
 def promoted(books: Books, fact: f.Promoted) -> None:
     claim = books.claims[fact.booking_id]
-    claim.held_ms, claim.expires_ms = books.at_ms, fact.expires_ms
+    stock = books.stocks[fact.ticket_type_id] if fact.ticket_type_id else claim.stock
+    claim.held_ms, claim.expires_ms, claim.offered = books.at_ms, fact.expires_ms, True
     _check_hold(books, claim)
-    promote(books, claim)
+    offer_ms = stock.show.offer_ms
+    if offer_ms is not None and claim.expires_ms != books.at_ms + offer_ms:
+        lasts_ms = claim.expires_ms - books.at_ms
+        books.fault(
+            f"booking {claim.id} has {lasts_ms} ms to take its offer, and event {stock.show.id} gives {offer_ms}"
+        )
+    if fact.ticket_type_id:
+        claim.amount_minor = fact.amount_minor
+        if claim.amount_minor != stock.price_minor * claim.quantity:
+            books.fault(
+                f"booking {claim.id} costs {claim.amount_minor}, and {claim.quantity} of {stock} are "
+                f"{stock.price_minor} each"
+            )
+    if fact.seats or seats.has_seats(stock):
+        claim.stock, before = stock, claim.stock
+        seats.choose(books, claim, fact.seats)
+        claim.stock = before
+    promote(books, claim, stock)
     tell(books, claim, "your_turn")
 
 
@@ -166,6 +204,8 @@ def booking_cancelled(books: Books, fact: f.BookingCancelled) -> None:
         books.fault(f"booking {claim.id} for {claim.quantity} was sent away, and {stock} has {stock.capacity} in all")
     if claim.status == PAYING:
         books.fault(f"booking {claim.id} was cancelled while a payment was under way")
+    if fact.reason in ("given_up", "declined") and claim.offered != (fact.reason == "declined"):
+        books.fault(f"booking {claim.id} was {fact.reason.replace('_', ' ')}, and its tickets came another way")
     books.become(claim, CANCELLED)
     freed(books, stock)
     tell(books, claim, "cancelled")

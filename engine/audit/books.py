@@ -16,6 +16,12 @@ from ..status import (
     COUNTS_AS_SOLD,
     COUNTS_FOR_USER,
     NEW,
+    PLACE_ADMITTED,
+    PLACE_HOLDING,
+    PLACE_INSIDE,
+    PLACE_LAPSED,
+    PLACE_SERVED,
+    PLACE_WAITING,
     WAITING,
     WAITLIST_STRICT,
 )
@@ -35,6 +41,50 @@ class Fault(msgspec.Struct, frozen=True):
     seq: int
     at_ms: int
     what: str
+
+
+class Visit(msgspec.Struct, gc=False):
+    """Somebody's place in a waiting room."""
+
+    arrival: int
+    user_id: str
+    seq: int
+    status: int = PLACE_WAITING
+    expires_ms: int = 0  # when the turn ends
+    holds: int = 0  # bookings held in it
+    claims: int = 0  # bookings made in it that have not ended
+
+
+class RoomBook(msgspec.Struct, gc=False):
+    """A waiting room."""
+
+    admit_per_minute: int
+    max_inside: int | None
+    opens_ms: int
+    shuffle: bool
+    turn_ms: int
+    state: int
+    seed: bytes
+    opened: bool = False
+    visits: dict[int, Visit] = msgspec.field(default_factory=dict)  # by arrival, those who are not forgotten
+    visit_of: dict[str, Visit] = msgspec.field(default_factory=dict)  # by user, the latest
+    arrivals: int = 0
+    digest: bytes = b""  # over all who came before the opening
+    order: list[int] = msgspec.field(default_factory=list)  # the arrivals drawn by lot, by number
+    numbers: dict[int, int] = msgspec.field(default_factory=dict)  # the other way round
+    through: int = 0  # numbers up to here were admitted
+    inside: int = 0
+    paced_us: int = 0  # up to when the rate is used up
+
+    def number_of(self, arrival: int) -> int:
+        """0: it has none before the opening."""
+        if self.shuffle and not self.opened:
+            return 0
+        return self.numbers.get(arrival, arrival)
+
+    def draw(self, order: list[int]) -> None:
+        self.order = order
+        self.numbers = {arrival: number for number, arrival in enumerate(order, 1)}
 
 
 class Show(msgspec.Struct, gc=False):
@@ -64,6 +114,13 @@ class Show(msgspec.Struct, gc=False):
     tell_below: int = 0  # and those below this one are to
     webhook_url: str | None = None  # of its organiser
     webhook_disabled: bool = False
+    challenge: int = 0
+    offer_ms: int | None = None
+    room: RoomBook | None = None
+    removed_room: RoomBook | None = None  # nobody needs it any more, and its places are being forgotten
+    seat_types: list[int] = msgspec.field(default_factory=list)  # of each seat, the ticket type
+    seat_counts: dict[int, int] = msgspec.field(default_factory=dict)  # by ticket type, how many seats
+    taken: "dict[int, Claim]" = msgspec.field(default_factory=dict)  # by seat, who has it
 
     @property
     def strict(self) -> bool:
@@ -112,6 +169,13 @@ class Claim(msgspec.Struct, gc=False):
     unsettled: int = 0  # payments and refunds without the provider's last word
     keyed: bool = False  # an idempotency key answers for it
     shown: int = 0  # a bit for each of its tickets that admitted somebody
+    also: list[Stock] = msgspec.field(default_factory=list)  # while it waits, the further lines it stands in
+    seats: tuple[int, ...] = ()
+    offered: bool = False  # its tickets came from the line
+    visit: Visit | None = None  # the turn in which it was made
+
+    def waits_for(self, stock: Stock) -> bool:
+        return self.status == WAITING and (self.stock is stock or stock in self.also)
 
 
 class Attempt(msgspec.Struct, gc=False):
@@ -171,6 +235,10 @@ class Books:
         self.epoch = 0  # the last of them
         self.sync_standbys = 0
         self.has_ticket_key = False
+        self.challenges: dict[bytes, int] = {}  # that were used: until when each would be taken
+        self.challenges_live = 0  # of them, those that were live when the others were forgotten last
+        self.challenges_used = 0  # in the batch that is being audited
+        self.challenges_needed = 0
         self.provider_events: dict[str, int] = {}  # when they were taken, oldest first
         self.concerns: dict[str, bool] = {}  # whether they are open
         self.reachable: dict[str, int] = {}  # by user, who can be reached: see messages.py
@@ -201,6 +269,8 @@ class Books:
         if status not in BOOKING_FOLLOWERS[before]:
             self.fault(f"booking {claim.id}, {STATUS_NAMES[before]}, can't become {STATUS_NAMES[status]}")
         self.place(claim, status)
+        if claim.visit is not None:
+            self._follow_turn(claim, claim.visit, before)
         stock = claim.stock
         taken = stock.held + stock.sold
         if taken > stock.capacity:
@@ -213,12 +283,51 @@ class Books:
         held, sold = AS_HELD[status] - AS_HELD[before], AS_SOLD[status] - AS_SOLD[before]
         stock.held += held * claim.quantity
         stock.sold += sold * claim.quantity
-        stock.waiting += (status == WAITING) - (before == WAITING)
+        if WAITING in (before, status):
+            for each in (stock, *claim.also):
+                each.waiting += 1 if status == WAITING else -1
+        if claim.seats and held + sold:
+            self._occupy(claim, free=held + sold < 0)
         if held:
             _count(stock.show.holds_of, claim.user_id, held)
         counts = FOR_USER[status] - FOR_USER[before]
         if counts:
             _count(stock.show.tickets_of, claim.user_id, counts * claim.quantity)
+
+    def _follow_turn(self, claim: Claim, visit: Visit, before: int) -> None:
+        """What becomes of a turn in the waiting room with a booking that was made in it.
+
+        Whoever has tickets, or waits in line, and holds nothing more needs the turn no longer.
+        """
+        show, status = claim.stock.show, claim.status
+        visit.holds += AS_HELD[status] - AS_HELD[before]
+        visit.claims += FOR_USER[status] - FOR_USER[before]
+        room = show.room
+        if room is None or room.visits.get(visit.arrival) is not visit:
+            return
+        if visit.status == PLACE_LAPSED and AS_SOLD[status] > AS_SOLD[before]:
+            visit.status = PLACE_SERVED
+        if visit.status not in PLACE_INSIDE:
+            return
+        if visit.holds:
+            visit.status = PLACE_HOLDING
+        else:
+            self.turn_becomes(room, visit, PLACE_SERVED if visit.claims else PLACE_ADMITTED)
+
+    def turn_becomes(self, room: RoomBook, visit: Visit, status: int) -> None:
+        room.inside += (status in PLACE_INSIDE) - (visit.status in PLACE_INSIDE)
+        visit.status = status
+
+    def _occupy(self, claim: Claim, *, free: bool) -> None:
+        taken = claim.stock.show.taken
+        for seat in claim.seats:
+            has = taken.get(seat)
+            if free and has is claim:
+                del taken[seat]
+            elif not free:
+                if has is not None and has is not claim:
+                    self.fault(f"seat {seat} went to booking {claim.id}, and booking {has.id} has it")
+                taken[seat] = claim
 
     def use_key(self, digest: bytes, fingerprint: bytes, made: tuple[str, int] | None) -> None:
         """Faults: the key, while it is kept, names two requests, or made two things."""

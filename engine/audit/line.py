@@ -35,31 +35,62 @@ def check_limit(books: Books, claim: Claim) -> None:
 
 
 def join(books: Books, claim: Claim) -> None:
-    """Stand at the end of the line; faults if there is none, or no reason to."""
-    stock = claim.stock
-    if stock.show.waitlist == WAITLIST_OFF:
-        books.fault(f"booking {claim.id} waits for {stock}, which has no waitlist")
-    if claim.quantity > stock.capacity:
-        books.fault(f"booking {claim.id} waits for {claim.quantity} of {stock}, which has {stock.capacity} in all")
-    served_first = head_of(stock) if stock.show.strict else next_in_line(stock)
-    if claim.quantity <= stock.free and served_first is None and not has_hopeless(stock):
-        books.fault(f"booking {claim.id} had to wait for {claim.quantity} of {stock}, though {stock.free} were free")
+    """Stand at the end of the line, or of several; faults if there is none, or no reason to."""
+    for stock in (claim.stock, *claim.also):
+        if stock.show.waitlist == WAITLIST_OFF:
+            books.fault(f"booking {claim.id} waits for {stock}, which has no waitlist")
+        if claim.quantity > stock.capacity:
+            books.fault(f"booking {claim.id} waits for {claim.quantity} of {stock}, which has {stock.capacity} in all")
+        served_first = head_of(stock) if stock.show.strict else next_in_line(stock)
+        if claim.quantity <= stock.free and served_first is None and not has_hopeless(stock):
+            books.fault(
+                f"booking {claim.id} had to wait for {claim.quantity} of {stock}, though {stock.free} were free"
+            )
     books.become(claim, WAITING)
-    queue = stock.queues.get(claim.quantity)
-    if queue is None:
-        queue = stock.queues[claim.quantity] = deque()
-    queue.append(claim)
+    enter_lines(claim)
 
 
-def promote(books: Books, claim: Claim) -> None:
-    """From the line into a hold; faults if it was someone else's turn."""
-    stock = claim.stock
+def enter_lines(claim: Claim) -> None:
+    for stock in (claim.stock, *claim.also):
+        queue = stock.queues.get(claim.quantity)
+        if queue is None:
+            queue = stock.queues[claim.quantity] = deque()
+        queue.append(claim)
+
+
+def leave_one(books: Books, claim: Claim, stock: Stock) -> None:
+    """Wait for the other ticket types only; faults if this one could still serve, or if there is no other."""
+    if not claim.waits_for(stock):
+        books.fault(f"booking {claim.id} left the line for {stock}, and did not stand in it")
+        return
+    if claim.quantity <= stock.capacity:
+        books.fault(f"booking {claim.id} for {claim.quantity} left the line for {stock}, which has {stock.capacity}")
+    others = [each for each in (claim.stock, *claim.also) if each is not stock]
+    if not others:
+        books.fault(f"booking {claim.id} left the only line that it stood in")
+        return
+    if others[0] is not claim.stock:  # from now on it is for another type, at that one's price
+        claim.amount_minor = others[0].price_minor * claim.quantity
+    claim.stock, *claim.also = others
+    stock.waiting -= 1
+    freed(books, stock)
+
+
+def promote(books: Books, claim: Claim, stock: Stock) -> None:
+    """From the line into a hold of this ticket type; faults if it was someone else's turn."""
+    if not claim.waits_for(stock):
+        books.fault(f"booking {claim.id} was served for {stock}, and did not wait for it")
     turn_of = next_in_line(stock)
     if turn_of is not claim:
         whose = "nobody could be served" if turn_of is None else f"it was the turn of booking {turn_of.id}"
         books.fault(f"booking {claim.id} was served for {stock} with {stock.free} free, when {whose}")
     if stock.show.cancelled or stock.show.closed:
         books.fault(f"booking {claim.id} was served for {stock} after the sale was over")
+    if claim.status == WAITING:
+        for each in (claim.stock, *claim.also):
+            if each is not stock:
+                each.waiting -= 1
+    claim.stock, claim.also = stock, []
     books.become(claim, HELD)
 
 
@@ -107,7 +138,7 @@ def _heads(stock: Stock) -> list[Claim]:
     """Of each size of group, the first in line."""
     found, empty = [], []
     for quantity, queue in stock.queues.items():
-        while queue and queue[0].status != WAITING:
+        while queue and not queue[0].waits_for(stock):
             queue.popleft()
         if queue:
             found.append(queue[0])

@@ -32,6 +32,7 @@ from ..status import (
     REFUND_PENDING,
     REFUNDED,
 )
+from . import seats
 from .books import Attempt, Books, Claim, MoneyBack
 from .line import check_newcomer, freed
 from .messages import tell
@@ -76,6 +77,10 @@ def payment_succeeded(books: Books, fact: f.PaymentSucceeded) -> None:
         books.fault(f"payment {attempt.id} confirmed booking {claim.id} while payment {claim.payment_id} was under way")
     if claim.status == EXPIRED:  # it takes free stock again, as a newcomer would
         check_newcomer(books, claim)
+        if fact.seats:
+            seats.choose(books, claim, fact.seats)
+    elif fact.seats:
+        books.fault(f"booking {claim.id} got other seats when it was paid, and had its own")
     if claim.paid_minor:
         books.fault(f"payment {attempt.id} pays booking {claim.id} a second time")
     claim.payment_id = attempt.id

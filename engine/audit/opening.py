@@ -4,17 +4,19 @@ Owns that one step, for a journal whose beginning has been deleted. What happene
 money begin at what the bookings still have paid.
 """
 
-from collections import deque
-
 from ..records import Booking
 from ..replies import Booked, InLine, Paid, PaymentUnderway, RefundReply, Reply
 from ..replies import decode as decode_reply
 from ..state import State
 from ..status import COUNTS_AS_SOLD, NEW, REFUND_PENDING, REFUNDED, WAITING
-from .books import Attempt, Books, Claim, MoneyBack, Show, Stock, UsedKey
+from .books import AS_HELD, FOR_USER, Attempt, Books, Claim, MoneyBack, Show, Stock, UsedKey
+from .bots import open_bots
 from .cluster import open_cluster
+from .line import enter_lines
 from .messages import open_messages
 from .outside import open_outside
+from .room import open_rooms
+from .seats import open_seats, seats_of
 
 
 def open_books(books: Books, state: State) -> None:
@@ -36,11 +38,16 @@ def open_books(books: Books, state: State) -> None:
             event.cancelled,
             event.closed,
             booked=event.booked,
+            challenge=event.challenge,
+            offer_ms=event.offer_ms,
         )
     for row in state.ticket_types.rows.values():
         show = books.shows[row.event_id]
         books.stocks[row.id] = Stock(row.id, show, row.name, row.price_minor, row.capacity)
         show.stock_ids.append(row.id)
+    open_seats(books, state)
+    open_rooms(books, state)
+    open_bots(books, state)
     for booking in sorted(state.bookings.rows.values(), key=_id_of):
         _open_claim(books, booking)
     for payment in state.payments.rows.values():
@@ -80,10 +87,19 @@ def _open_claim(books: Books, booking: Booking) -> None:
         booking.refunded_minor,
         booking.unsettled,
     )
+    claim.also = [books.stocks[int(each.partition(":")[0])] for each in booking.also.split(",") if each]
+    claim.seats, claim.offered = seats_of(booking.seats), booking.offered
+    if booking.arrival and show.room is not None:
+        visit = show.room.visits.get(booking.arrival)
+        if visit is not None and visit.user_id == booking.user_id and visit.seq < booking.seq:
+            claim.visit = visit
     books.claims[claim.id] = claim
     books.place(claim, booking.status)
+    if claim.visit is not None:
+        claim.visit.holds += AS_HELD[booking.status]
+        claim.visit.claims += FOR_USER[booking.status]
     if booking.status == WAITING:
-        stock.queues.setdefault(claim.quantity, deque()).append(claim)
+        enter_lines(claim)
     show.paid_minor += claim.paid_minor
     show.refunding_minor += claim.refunding_minor
     show.refunded_minor += claim.refunded_minor

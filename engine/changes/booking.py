@@ -4,10 +4,12 @@ Owns the facts about holds and places in line.
 """
 
 from .. import facts as f
-from ..records import Booking, Entry, Event
-from ..state import State, deadline_of, entry_id
-from ..status import CANCELLED, ENDED, EXPIRED, HELD, WAITING
-from .shared import become, begin, notice, track_promotable
+from ..records import Booking, Entry, Event, TicketType
+from ..seats import packed
+from ..state import Sale, State, deadline_of, entry_id
+from ..status import CANCELLED, ENDED, EXPIRED, HELD, NEW, WAITING
+from . import room, seats
+from .shared import become, begin, leave, notice, track_promotable
 
 
 def held(state: State, fact: f.Held) -> None:
@@ -19,6 +21,8 @@ def held(state: State, fact: f.Held) -> None:
         booking_id, fact.user_id, sale.event.id, ticket_type.id, quantity, fact.amount_minor,
         HELD, state.seq, at_ms, at_ms, fact.expires_ms,
     )  # fmt: skip
+    if fact.seats:
+        booking.seats = packed(fact.seats)
     state.next_booking_id = booking_id + 1
     state.bookings.add(booking_id, booking)
     state.status_counts[HELD] += 1
@@ -29,6 +33,10 @@ def held(state: State, fact: f.Held) -> None:
         _mark_booked(state, sale.event)
     sale.claim(booking)
     state.deadlines.add(deadline_of(booking), booking_id)
+    if sale.seating is not None:
+        seats.follow(sale, booking, NEW, HELD)
+    if sale.queue is not None:
+        room.booked(state, sale, booking)
     notice(state, booking, "held")
 
 
@@ -42,15 +50,26 @@ def waited(state: State, fact: f.Waited) -> None:
     state.next_booking_id = booking.id + 1
     state.bookings.add(booking.id, booking)
     state.status_counts[WAITING] += 1
-    state.ticket_types.touch(ticket_type.id, ticket_type)
-    booking.line_number = ticket_type.line_next
-    ticket_type.line_next += 1
-    ticket_type.waiting += 1
-    sale.lines[ticket_type.id].join(booking.line_number, booking.id, booking.quantity)
+    booking.line_number = _join(state, sale, ticket_type, booking)
+    if fact.also:
+        others = [sale.types[type_id] for type_id in fact.also]
+        booking.also = ",".join(f"{other.id}:{_join(state, sale, other, booking)}" for other in others)
     if not sale.event.booked:
         _mark_booked(state, sale.event)
     sale.claim(booking)
+    if sale.queue is not None:
+        room.booked(state, sale, booking)
+
+
+def _join(state: State, sale: Sale, ticket_type: TicketType, booking: Booking) -> int:
+    """The number in this line."""
+    state.ticket_types.touch(ticket_type.id, ticket_type)
+    number = ticket_type.line_next
+    ticket_type.line_next += 1
+    ticket_type.waiting += 1
+    sale.lines[ticket_type.id].join(number, booking.id, booking.quantity)
     track_promotable(state, sale, ticket_type)
+    return number
 
 
 def _mark_booked(state: State, event: Event) -> None:
@@ -60,10 +79,43 @@ def _mark_booked(state: State, event: Event) -> None:
 
 def promoted(state: State, fact: f.Promoted) -> None:
     booking = begin(state, fact.booking_id)
+    if fact.ticket_type_id:
+        _prefer(state.sales[booking.event_id], booking, fact.ticket_type_id)
+        booking.amount_minor = fact.amount_minor
+    if fact.seats:
+        booking.seats = packed(fact.seats)
     booking.held_ms = state.at_ms
     booking.expires_ms = fact.expires_ms
+    booking.offered = True
     become(state, booking, HELD)
     notice(state, booking, "your_turn")
+
+
+def _prefer(sale: Sale, booking: Booking, ticket_type_id: int) -> None:
+    """Make one of the several types that would do the first."""
+    lines = sale.lines_of(booking)
+    lines.sort(key=lambda line: line[0].id != ticket_type_id)
+    _stand_in(booking, lines)
+
+
+def _stand_in(booking: Booking, lines: list[tuple[TicketType, int]]) -> None:
+    (first, number), *others = lines
+    booking.ticket_type_id, booking.line_number = first.id, number
+    booking.also = ",".join(f"{other.id}:{number}" for other, number in others)
+
+
+def left_line(state: State, fact: f.LeftLine) -> None:
+    booking = begin(state, fact.booking_id)
+    sale, first = state.sales[booking.event_id], booking.ticket_type_id
+    for ticket_type, number in sale.lines_of(booking):
+        if ticket_type.id == fact.ticket_type_id:
+            leave(state, sale, ticket_type, number, booking.quantity)
+    _stand_in(booking, [line for line in sale.lines_of(booking) if line[0].id != fact.ticket_type_id])
+    if first != booking.ticket_type_id:
+        booking.amount_minor = sale.types[booking.ticket_type_id].price_minor * booking.quantity
+    become(state, booking, WAITING)
+    if sale.queue is not None:
+        room.track_room(state, sale)
 
 
 def lapse_warned(state: State, fact: f.LapseWarned) -> None:

@@ -6,6 +6,7 @@ Owns the facts about events. Bookings of a cancelled event are ended by facts of
 from .. import facts as f
 from ..records import Event, TicketType
 from ..state import Sale, State
+from .room import track_room
 from .shared import track_promotable, track_sweep, track_telling
 
 _NOTEWORTHY = ("name", "starts_ms", "ends_ms", "venue", "city", "country")  # to those who have tickets
@@ -30,6 +31,8 @@ def event_created(state: State, fact: f.EventCreated) -> None:
         waitlist=details.waitlist,
         created_ms=state.at_ms,
         webhook_url=details.webhook_url,
+        challenge=details.challenge,
+        offer_ms=details.offer_ms,
     )
     state.next_event_id = max(state.next_event_id, event.id + 1)
     state.events.add(event.id, event)
@@ -77,8 +80,15 @@ def event_changed(state: State, fact: f.EventChanged) -> None:
         ticket_type.price_minor = details.price_minor
         ticket_type.capacity = details.capacity
     sale.types_by_name = {ticket_type.name: ticket_type for ticket_type in sale.types.values()}
+    _track(state, sale)
+
+
+def _track(state: State, sale: Sale) -> None:
+    """What may be served now, in line and in the waiting room, follows anew from the event."""
     for ticket_type in sale.types.values():
         track_promotable(state, sale, ticket_type)
+    if sale.queue is not None:
+        track_room(state, sale)
 
 
 def event_cancelled(state: State, fact: f.EventCancelled) -> None:
@@ -87,8 +97,7 @@ def event_cancelled(state: State, fact: f.EventCancelled) -> None:
     sale.event.cancelled = True
     track_sweep(state, sale)
     track_telling(state, sale)
-    for ticket_type in sale.types.values():
-        track_promotable(state, sale, ticket_type)
+    _track(state, sale)
 
 
 def sale_closed(state: State, fact: f.SaleClosed) -> None:
@@ -97,5 +106,4 @@ def sale_closed(state: State, fact: f.SaleClosed) -> None:
     state.closings.remove(sale.closes_ms, sale.event.id)
     sale.event.closed = True
     track_sweep(state, sale)
-    for ticket_type in sale.types.values():
-        track_promotable(state, sale, ticket_type)
+    _track(state, sale)

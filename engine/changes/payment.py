@@ -5,6 +5,7 @@ Owns the facts about payments; settled ones leave memory for the checkpoint at o
 
 from .. import facts as f
 from ..records import Payment
+from ..seats import packed
 from ..state import State
 from ..status import (
     CONFIRMED,
@@ -87,6 +88,8 @@ def payment_succeeded(state: State, fact: f.PaymentSucceeded) -> None:
     if fact.surplus:
         become(state, booking, booking.status)
         return
+    if fact.seats:
+        booking.seats = packed(fact.seats)
     booking.payment_id = payment.id
     booking.provider_reference = fact.provider_reference
     booking.pinned_ms = 0

@@ -8,6 +8,7 @@ from ..notices import KINDS, MAIL, ORGANISER_WEBHOOK, USER_WEBHOOK, delivery_id
 from ..records import Booking, Delivery, Notice, TicketType
 from ..state import Sale, State, deadline_of
 from ..status import BOOKING_FOLLOWERS, COUNTS_AS_HELD, COUNTS_AS_SOLD, COUNTS_FOR_USER, ENDED, EXPIRED, WAITING
+from . import room, seats
 
 
 def begin(state: State, booking_id: int) -> Booking:
@@ -32,9 +33,9 @@ def become(state: State, booking: Booking, status: int) -> None:
         ticket_type = sale.types[booking.ticket_type_id]
         state.ticket_types.touch(ticket_type.id, ticket_type)
         if before == WAITING:
-            sale.lines[ticket_type.id].leave(booking.line_number, booking.quantity)
-            ticket_type.waiting -= 1
-            booking.line_number = 0
+            for each, number in sale.lines_of(booking):
+                leave(state, sale, each, number, booking.quantity)
+            booking.line_number, booking.also = 0, ""
         if status in COUNTS_AS_HELD:
             ticket_type.held += booking.quantity
         elif status in COUNTS_AS_SOLD:
@@ -49,6 +50,8 @@ def become(state: State, booking: Booking, status: int) -> None:
             booking.expires_ms = 0
         elif before not in COUNTS_FOR_USER and status in COUNTS_FOR_USER:
             sale.claim(booking)
+        if sale.seating is not None:
+            seats.follow(sale, booking, before, status)
         if status in ENDED:
             booking.ended_ms = state.at_ms
         elif before == EXPIRED and sale.lapsed.get(booking.user_id) == booking.id:
@@ -57,9 +60,19 @@ def become(state: State, booking: Booking, status: int) -> None:
             track_promotable(state, sale, ticket_type)
         if sale.event.cancelled or sale.event.closed:
             track_sweep(state, sale)
+        if sale.queue is not None:
+            room.booking_changed(state, sale, booking, before, status)
     due_ms = deadline_of(booking)
     if due_ms:
         state.deadlines.add(due_ms, booking.id)
+
+
+def leave(state: State, sale: Sale, ticket_type: TicketType, number: int, quantity: int) -> None:
+    """A place in a line is given up, or has led to a hold."""
+    state.ticket_types.touch(ticket_type.id, ticket_type)
+    sale.lines[ticket_type.id].leave(number, quantity)
+    ticket_type.waiting -= 1
+    track_promotable(state, sale, ticket_type)
 
 
 def track_promotable(state: State, sale: Sale, ticket_type: TicketType) -> None:

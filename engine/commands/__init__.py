@@ -31,9 +31,24 @@ from .money import (
     StopWaiting,
     TakeProviderEvent,
 )
+from .onsale import (
+    Admit,
+    Evidence,
+    ForgetPlaces,
+    JoinQueue,
+    LapseTurns,
+    LeaveQueue,
+    OpenRoom,
+    Proof,
+    RoomChange,
+    RoomSpec,
+    RowSpec,
+    SectionSpec,
+)
 from .people import DisableWebhook, DropDelivery, RetryDelivery, SaveUser, SetMail, SettleDelivery
 
 __all__ = [
+    "Admit",
     "BeginEpoch",
     "Book",
     "CancelEvent",
@@ -45,9 +60,15 @@ __all__ = [
     "CreateEvent",
     "DisableWebhook",
     "DropDelivery",
+    "Evidence",
+    "ForgetPlaces",
     "GiveUp",
     "Idempotency",
+    "JoinQueue",
     "Lapse",
+    "LapseTurns",
+    "LeaveQueue",
+    "OpenRoom",
     "PaymentDeclinedOutcome",
     "PaymentFailedOutcome",
     "PaymentOutcome",
@@ -55,15 +76,20 @@ __all__ = [
     "PaymentPreparedOutcome",
     "PaymentSucceededOutcome",
     "Promote",
+    "Proof",
     "RaiseConcern",
     "Refuse",
     "RemoveMember",
     "Retire",
     "RetryDelivery",
     "RetryRefund",
+    "RoomChange",
+    "RoomSpec",
+    "RowSpec",
     "SaveMember",
     "SaveTicketKey",
     "SaveUser",
+    "SectionSpec",
     "SetMail",
     "SetSyncStandbys",
     "SettleDelivery",
@@ -126,6 +152,12 @@ Command = (
     | RemoveMember
     | SetSyncStandbys
     | SaveTicketKey
+    | JoinQueue
+    | LeaveQueue
+    | OpenRoom
+    | Admit
+    | LapseTurns
+    | ForgetPlaces
 )
 
 

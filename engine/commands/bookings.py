@@ -5,6 +5,8 @@ Owns their shapes; see the package for the rules that hold for all of them.
 
 import msgspec
 
+from .onsale import Evidence, Proof
+
 
 class Book(msgspec.Struct, gc=False, frozen=True):
     user_id: str
@@ -13,6 +15,12 @@ class Book(msgspec.Struct, gc=False, frozen=True):
     ticket_type: int | str | None = None  # id or name; None: the event has only one
     quantity: int = 1
     waitlist: bool = True  # stand in line if nothing is free
+    ticket_types: tuple[int | str, ...] = ()  # any of these will do, the first that is free; then `ticket_type` is None
+    seats: tuple[str, ...] = ()  # these and no others: "section/row/number"; (): the best that are free
+    accessible: int = 0  # so many of the seats for wheelchair users
+    place_id: int = 0  # from a queue token that is ours; 0: none was sent
+    proof: Proof | None = None
+    evidence: Evidence | None = None
 
 
 class GiveUp(msgspec.Struct, gc=False, frozen=True):

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ..limits import HOLD_MS_DEFAULT
+from .onsale import RoomChange, RoomSpec, SectionSpec
 
 
 class TypeSpec(msgspec.Struct, gc=False, frozen=True):
@@ -40,6 +41,11 @@ class CreateEvent(msgspec.Struct, gc=False, frozen=True):
     max_holds_per_user: int | None = None
     waitlist: int = 1
     webhook_url: str | None = None
+    challenge: int = 0
+    offer_ms: int | None = None
+    room: RoomSpec | None = None
+    seat_map: tuple[SectionSpec, ...] = ()
+    seed: bytes = b""  # by chance, for the room's lot; needed where it shuffles
 
 
 class ChangeEvent(msgspec.Struct, gc=False, frozen=True):
@@ -60,6 +66,11 @@ class ChangeEvent(msgspec.Struct, gc=False, frozen=True):
     max_holds_per_user: int | UnsetType | None = UNSET
     waitlist: int | UnsetType = UNSET
     webhook_url: str | UnsetType | None = UNSET
+    challenge: int | UnsetType = UNSET
+    offer_ms: int | UnsetType | None = UNSET
+    room: RoomChange | UnsetType | None = UNSET  # None: it has none any more
+    seat_map: tuple[SectionSpec, ...] | UnsetType = UNSET  # (): it has none any more
+    seed: bytes = b""  # as in CreateEvent
     types: tuple[TypeChange, ...] = ()
     hold_ms: int = HOLD_MS_DEFAULT  # of those in line who get what is added
 

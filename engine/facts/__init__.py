@@ -53,6 +53,21 @@ from .money import (
     RefundStarted,
     RefundSucceeded,
 )
+from .onsale import (
+    ChallengeUsed,
+    LeftLine,
+    PlacesForgotten,
+    QueueAdmitted,
+    QueueJoined,
+    QueueLeft,
+    RoomOpened,
+    RoomRemoved,
+    RoomSet,
+    RoomStateSet,
+    SeatMapSet,
+    Suspected,
+    TurnsLapsed,
+)
 from .people import (
     Delivered,
     DeliveryDropped,
@@ -66,6 +81,7 @@ from .people import (
 
 __all__ = [
     "BookingCancelled",
+    "ChallengeUsed",
     "ChangeTold",
     "CheckedIn",
     "ConcernClosed",
@@ -85,6 +101,7 @@ __all__ = [
     "Keyed",
     "LapseWarned",
     "Lapsed",
+    "LeftLine",
     "MailSet",
     "MemberRemoved",
     "MemberSaved",
@@ -96,8 +113,12 @@ __all__ = [
     "PaymentPrepared",
     "PaymentStarted",
     "PaymentSucceeded",
+    "PlacesForgotten",
     "Promoted",
     "ProviderEventTaken",
+    "QueueAdmitted",
+    "QueueJoined",
+    "QueueLeft",
     "RefundAnswered",
     "RefundFailed",
     "RefundPending",
@@ -105,9 +126,16 @@ __all__ = [
     "RefundStarted",
     "RefundSucceeded",
     "Retired",
+    "RoomOpened",
+    "RoomRemoved",
+    "RoomSet",
+    "RoomStateSet",
     "SaleClosed",
+    "SeatMapSet",
+    "Suspected",
     "SyncStandbysSet",
     "TicketKeySaved",
+    "TurnsLapsed",
     "TypeDetails",
     "UserSaved",
     "UserWebhookDisabled",
@@ -163,6 +191,19 @@ Fact = (
     | DeliveryFailed
     | DeliveryRetried
     | DeliveryDropped
+    | RoomSet
+    | RoomRemoved
+    | RoomStateSet
+    | QueueJoined
+    | RoomOpened
+    | QueueAdmitted
+    | QueueLeft
+    | TurnsLapsed
+    | PlacesForgotten
+    | SeatMapSet
+    | ChallengeUsed
+    | Suspected
+    | LeftLine
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -14,10 +14,11 @@ class Held(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=10):
     quantity: int
     amount_minor: int
     expires_ms: int
+    seats: tuple[int, ...] = ()  # numbers in the seat map
 
 
 class Waited(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=11):
-    """Joined the line, at its end."""
+    """Joined the line, at its end; `also`: the lines of other ticket types, any of which will do."""
 
     booking_id: int
     user_id: str
@@ -25,13 +26,20 @@ class Waited(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=11):
     ticket_type_id: int
     quantity: int
     amount_minor: int
+    also: tuple[int, ...] = ()
 
 
 class Promoted(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=12):
-    """From the line into a hold."""
+    """From the line into a hold.
+
+    `ticket_type_id` and `amount_minor`: of one of several that were waited for; 0: as asked for first.
+    """
 
     booking_id: int
     expires_ms: int
+    ticket_type_id: int = 0
+    amount_minor: int = 0
+    seats: tuple[int, ...] = ()
 
 
 class LapseWarned(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=13):
@@ -45,7 +53,7 @@ class Lapsed(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=14):
 
 
 class BookingCancelled(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=15):
-    """`reason`: given_up, event_cancelled, or capacity (a group larger than the whole capacity has become)."""
+    """`reason`: given_up, declined (an offer), event_cancelled, or capacity (a group larger than all there is)."""
 
     booking_id: int
     reason: str

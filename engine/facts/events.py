@@ -21,6 +21,8 @@ class EventDetails(msgspec.Struct, array_like=True, gc=False, frozen=True):
     max_holds_per_user: int | None
     waitlist: int
     webhook_url: str | None = None
+    challenge: int = 0  # status.CHALLENGE_…
+    offer_ms: int | None = None  # how long those in line have, once it is their turn; None: as everybody
 
 
 class TypeDetails(msgspec.Struct, array_like=True, gc=False, frozen=True):

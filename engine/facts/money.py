@@ -33,6 +33,7 @@ class PaymentSucceeded(msgspec.Struct, array_like=True, gc=False, frozen=True, t
     payment_id: int
     provider_reference: str | None
     surplus: bool = False
+    seats: tuple[int, ...] = ()  # where its own were gone: those it gets instead
 
 
 class PaymentFailed(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=23):

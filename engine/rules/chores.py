@@ -12,6 +12,7 @@ from ..replies import Done
 from ..state import State, deadline_of
 from ..status import COUNTS_AS_SOLD, ENDED, HELD, PAYING, WAITING
 from .refund import refund_all
+from .room import due_of_rooms, next_room_due_ms
 from .shared import Decision, pass_on
 
 
@@ -19,7 +20,8 @@ def due(state: State, now_ms: int, hold_ms: int, limit: int) -> list[Command]:
     """Chores whose time has come, to be decided in this order at `now_ms`; at most about `limit` of each kind. Call
     again until it is empty.
     """
-    chores: list[Command] = [CloseSale(event_id) for event_id in state.closings.due(now_ms, limit)]
+    chores = due_of_rooms(state, now_ms, limit)
+    chores += [CloseSale(event_id) for event_id in state.closings.due(now_ms, limit)]
     waited_for = [state.ticket_types.rows[type_id] for type_id in islice(state.promotable, limit)]
     # where the sale is over by now nobody is served any more
     chores += [Promote(each.id, hold_ms) for each in waited_for if state.sales[each.event_id].closes_ms > now_ms]
@@ -51,14 +53,15 @@ def next_due_ms(state: State) -> int | None:
     """When `due` will have something: 0 is at once, None not by itself."""
     if state.promotable or state.sweeping or state.telling:
         return 0
-    return min((ms for ms in (state.deadlines.next_ms(), state.closings.next_ms()) if ms is not None), default=None)
+    moments = (state.deadlines.next_ms(), state.closings.next_ms(), next_room_due_ms(state))
+    return min((ms for ms in moments if ms is not None), default=None)
 
 
 def _to_sweep(state: State, event_id: int, limit: int) -> list[int]:
     sale = state.sales[event_id]
     if not sale.event.cancelled:
         waiting = (booking_id for line in sale.lines.values() for booking_id in line.bookings())
-        return list(islice(waiting, limit))
+        return list(dict.fromkeys(islice(waiting, limit)))  # who would take any of several types waits in several
     found: list[int] = []
     for user_id in islice(reversed(sale.claims), limit):
         found += [booking.id for booking in sale.bookings_of(user_id)]
@@ -80,7 +83,7 @@ def lapse(state: State, now_ms: int, command: Lapse) -> Decision:
     if booking.status == PAYING:
         facts.insert(0, PaymentAbandoned(booking.payment_id, "timed_out"))
     ticket_type = sale.types[booking.ticket_type_id]
-    facts += pass_on(sale, ticket_type, now_ms, command.hold_ms, freed=booking.quantity)
+    facts += pass_on(state, sale, ticket_type, now_ms, command.hold_ms, freed=booking)
     return facts, Done(state.seq + 1)
 
 
@@ -112,7 +115,7 @@ def promote(state: State, now_ms: int, command: Promote) -> Decision:
     ticket_type = state.ticket_types.rows.get(command.ticket_type_id)
     if ticket_type is None or ticket_type.id not in state.promotable:
         return _nothing(state)
-    served = pass_on(state.sales[ticket_type.event_id], ticket_type, now_ms, command.hold_ms)
+    served = pass_on(state, state.sales[ticket_type.event_id], ticket_type, now_ms, command.hold_ms)
     return [*served], Done(state.seq + 1)
 
 

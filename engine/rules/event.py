@@ -5,7 +5,7 @@ then the ticket types in the order given).
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET
 from msgspec.structs import asdict, replace
@@ -19,23 +19,24 @@ from ..facts import (
     EventCreated,
     EventDetails,
     Fact,
+    LeftLine,
     Promoted,
+    RoomRemoved,
+    RoomSet,
+    RoomStateSet,
+    SeatMapSet,
     TypeDetails,
 )
 from ..limits import EVENTS_MAX, PRICE_MINOR_MAX, PROMOTIONS_PER_STEP_MAX, TICKET_TYPES_MAX
 from ..money import EXPONENTS, format_minor, parse_minor
-from ..records import Booking, Event, TicketType
-from ..replies import EventReply, TypeView
+from ..records import Event, TicketType
+from ..replies import EventReply, RoomView, TypeView
+from ..seats import Seating
 from ..state import Sale, State
-from ..status import WAITLIST_STRICT
-from .shared import Changed, Decision, no_such_event, overloaded, pass_on, refuse
-
-
-class _InvalidFieldError(Exception):
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(detail)
-        self.field = field
-        self.detail = detail
+from ..status import ROOM_BEFORE, WAITLIST_STRICT
+from .room import room_facts
+from .seat_map import check_capacities, layout_of
+from .shared import Changed, Decision, InvalidFieldError, no_such_event, overloaded, pass_on, refuse
 
 
 def create_event(state: State, now_ms: int, command: CreateEvent) -> Decision:
@@ -47,18 +48,57 @@ def create_event(state: State, now_ms: int, command: CreateEvent) -> Decision:
         _check_details(details)
         for index, spec in enumerate(command.types):
             if any(known.name == spec.name for known in types):
-                raise _InvalidFieldError(f"ticketTypes[{index}].name", f'two ticket types are called "{spec.name}"')
+                raise InvalidFieldError(f"ticketTypes[{index}].name", f'two ticket types are called "{spec.name}"')
             price_minor = _price_minor(spec.price, details.currency, f"ticketTypes[{index}].price")
             types.append(TypeDetails(state.next_ticket_type_id + index, spec.name, price_minor, spec.capacity))
         if not 1 <= len(types) <= TICKET_TYPES_MAX:
-            raise _InvalidFieldError("ticketTypes", f"must list 1 to {TICKET_TYPES_MAX} ticket types")
-    except _InvalidFieldError as fault:
+            raise InvalidFieldError("ticketTypes", f"must list 1 to {TICKET_TYPES_MAX} ticket types")
+        more = _room_and_seats(state, None, state.next_event_id, command, types)
+    except InvalidFieldError as fault:
         return refuse(state, Code.INVALID_FIELD, f"{fault.field}: {fault.detail}.", field=fault.field)
     if len(state.events.rows) >= EVENTS_MAX:
         return overloaded(state, "events")
     created = EventCreated(state.next_event_id, details, tuple(types))
     views = tuple(TypeView(each.ticket_type_id, each.name, each.price_minor, each.capacity, 0, 0, 0) for each in types)
-    return [created], _reply(state.seq + 1, created.event_id, details, views, now_ms, created=True)
+    reply = _reply(state, state.seq + 1, created.event_id, details, views, now_ms, created=True)
+    return [created, *more], _with(reply, more)
+
+
+def _room_and_seats(
+    state: State, sale: Sale | None, event_id: int, command: CreateEvent | ChangeEvent, types: Iterable[TypeDetails]
+) -> list[Fact]:
+    """What a command says of waiting room and seats, as facts. `types`: all of the event's.
+
+    Raises InvalidFieldError.
+    """
+    facts: list[Fact] = []
+    if command.room is not UNSET and (command.room is not None or sale is not None):
+        facts += room_facts(state, sale, event_id, command.room, command.seed)
+    by_id = {each.ticket_type_id: (each.name, each.capacity) for each in types}
+    if command.seat_map is UNSET:
+        if sale is not None and sale.seating is not None:
+            check_capacities(sale.seating, by_id)
+    elif command.seat_map or (sale is not None and sale.seating is not None):
+        if sale is not None and sale.event.booked:
+            raise InvalidFieldError("seatMap", "cannot change once there are bookings")
+        facts.append(SeatMapSet(event_id, layout_of(command.seat_map, by_id) if command.seat_map else b""))
+    return facts
+
+
+def _with(reply: EventReply, facts: list[Fact]) -> EventReply:
+    """The reply, with what these facts say of waiting room and seats."""
+    for fact in facts:
+        if isinstance(fact, SeatMapSet):
+            reply = replace(reply, seats=Seating(fact.layout).seats if fact.layout else 0)
+        elif isinstance(fact, RoomRemoved):
+            reply = replace(reply, room=None)
+        elif isinstance(fact, RoomSet):
+            state = ROOM_BEFORE if reply.room is None else reply.room.state
+            rules = (fact.admit_per_minute, fact.max_inside, fact.opens_ms, fact.shuffle, fact.by_stock, fact.turn_ms)
+            reply = replace(reply, room=RoomView(*rules, state))
+        elif isinstance(fact, RoomStateSet) and reply.room is not None:
+            reply = replace(reply, room=replace(reply.room, state=fact.state))
+    return reply
 
 
 def change_event(state: State, now_ms: int, command: ChangeEvent) -> Decision:
@@ -75,31 +115,42 @@ def change_event(state: State, now_ms: int, command: ChangeEvent) -> Decision:
     try:
         _check_details(details)
         if details.currency != event.currency and event.booked:
-            raise _InvalidFieldError("currency", "cannot change once there are bookings")
+            raise InvalidFieldError("currency", "cannot change once there are bookings")
         types = _changed_types(state, sale, command.types, details.currency)
         if details.currency != event.currency and not _all_priced(sale, command.types):
-            raise _InvalidFieldError("currency", "changes only together with the price of every ticket type")
-    except _InvalidFieldError as fault:
+            raise InvalidFieldError("currency", "changes only together with the price of every ticket type")
+        more = _room_and_seats(state, sale, event.id, command, _all_types(sale, types))
+    except InvalidFieldError as fault:
         return refuse(state, Code.INVALID_FIELD, f"{fault.field}: {fault.detail}.", field=fault.field)
     closes_ms = details.starts_ms if details.ends_ms is None else details.ends_ms
-    served: list[Promoted | BookingCancelled] = []
+    served: list[Promoted | BookingCancelled | LeftLine] = []
     if closes_ms > now_ms:
-        served = _serve(sale, types, details, now_ms, command.hold_ms)
-    views = _views(sale, types, [(state.bookings.rows[fact.booking_id], type(fact) is Promoted) for fact in served])
+        served = _serve(state, sale, types, details, now_ms, command.hold_ms)
+    views = _views(state, sale, types, served)
     closed = event.closed and closes_ms <= now_ms
-    reply = _reply(state.seq + 1, event.id, details, views, now_ms, closed=closed)
-    return [EventChanged(event.id, details, tuple(types.values())), *served], reply
+    reply = _reply(state, state.seq + 1, event.id, details, views, now_ms, closed=closed)
+    return [EventChanged(event.id, details, tuple(types.values())), *served, *more], _with(reply, more)
+
+
+def _all_types(sale: Sale, changed: dict[int, TypeDetails]) -> list[TypeDetails]:
+    """Every type as it is after this step."""
+    same = [
+        TypeDetails(known.id, known.name, known.price_minor, known.capacity)
+        for known in sale.types.values()
+        if known.id not in changed
+    ]
+    return [*same, *changed.values()]
 
 
 def _serve(
-    sale: Sale, types: dict[int, TypeDetails], details: EventDetails, now_ms: int, hold_ms: int
-) -> list[Promoted | BookingCancelled]:
+    state: State, sale: Sale, types: dict[int, TypeDetails], details: EventDetails, now_ms: int, hold_ms: int
+) -> list[Promoted | BookingCancelled | LeftLine]:
     """Who gets the tickets that a change adds, in the very step that adds them."""
-    strict, served = details.waitlist == WAITLIST_STRICT, list[Promoted | BookingCancelled]()
+    strict, served = details.waitlist == WAITLIST_STRICT, list[Promoted | BookingCancelled | LeftLine]()
     for known in sale.types.values():
         capacity = types[known.id].capacity if known.id in types else known.capacity
-        changed = Changed(capacity, strict, PROMOTIONS_PER_STEP_MAX - len(served))
-        served += pass_on(sale, known, now_ms, hold_ms, changed=changed)
+        changed = Changed(capacity, strict, PROMOTIONS_PER_STEP_MAX - len(served), details.offer_ms)
+        served += pass_on(state, sale, known, now_ms, hold_ms, changed=changed, earlier=served)
     return served
 
 
@@ -116,20 +167,18 @@ def _details_of(event: Event) -> EventDetails:
 
 def _check_details(details: EventDetails) -> None:
     if details.currency not in EXPONENTS:
-        raise _InvalidFieldError("currency", "must be an ISO 4217 code such as EUR")
+        raise InvalidFieldError("currency", "must be an ISO 4217 code such as EUR")
     if details.ends_ms is not None and details.ends_ms < details.starts_ms:
-        raise _InvalidFieldError("endsAt", "must not be before startsAt")
+        raise InvalidFieldError("endsAt", "must not be before startsAt")
     closes_ms = details.starts_ms if details.ends_ms is None else details.ends_ms
     if details.on_sale_ms is not None and details.on_sale_ms > closes_ms:
-        raise _InvalidFieldError("onSaleAt", "must not be after the event")
+        raise InvalidFieldError("onSaleAt", "must not be after the event")
 
 
 def _price_minor(price: str, currency: str, field: str) -> int:
     price_minor = parse_minor(price, currency)
     if price_minor is None or price_minor > PRICE_MINOR_MAX:
-        raise _InvalidFieldError(
-            field, f"must be a decimal string in {currency} such as {format_minor(4990, currency)}"
-        )
+        raise InvalidFieldError(field, f"must be a decimal string in {currency} such as {format_minor(4990, currency)}")
     return price_minor
 
 
@@ -142,23 +191,23 @@ def _changed_types(state: State, sale: Sale, changes: tuple[TypeChange, ...], cu
         if change.id is not None:
             known = sale.types.get(change.id)
             if known is None:
-                raise _InvalidFieldError(f"{field}.id", "is no ticket type of this event")
+                raise InvalidFieldError(f"{field}.id", "is no ticket type of this event")
         elif change.name is not None:
             known = sale.types_by_name.get(change.name)
         else:
-            raise _InvalidFieldError(field, "needs the id or the name of a ticket type")
+            raise InvalidFieldError(field, "needs the id or the name of a ticket type")
         details = _changed_type(known, change, next_id, currency, field)
         if known is None:
             next_id += 1
         if details.ticket_type_id in found:
-            raise _InvalidFieldError(field, "is listed twice")
+            raise InvalidFieldError(field, "is listed twice")
         found[details.ticket_type_id] = details
     names = [each.name for each in found.values()]
     names += [known.name for known in sale.types.values() if known.id not in found]
     if len(set(names)) < len(names):
-        raise _InvalidFieldError("ticketTypes", "would leave two ticket types with one name")
+        raise InvalidFieldError("ticketTypes", "would leave two ticket types with one name")
     if len(names) > TICKET_TYPES_MAX:
-        raise _InvalidFieldError("ticketTypes", f"would leave more than {TICKET_TYPES_MAX} ticket types")
+        raise InvalidFieldError("ticketTypes", f"would leave more than {TICKET_TYPES_MAX} ticket types")
     return found
 
 
@@ -166,11 +215,11 @@ def _changed_type(known: TicketType | None, change: TypeChange, next_id: int, cu
     price_minor = None if change.price is None else _price_minor(change.price, currency, f"{field}.price")
     if known is None:
         if change.name is None or price_minor is None or change.capacity is None:
-            raise _InvalidFieldError(field, "is a new ticket type and needs name, price and capacity")
+            raise InvalidFieldError(field, "is a new ticket type and needs name, price and capacity")
         return TypeDetails(next_id, change.name, price_minor, change.capacity)
     taken = known.held + known.sold
     if change.capacity is not None and change.capacity < taken:
-        raise _InvalidFieldError(f"{field}.capacity", f"cannot be less than the {taken} that are sold or held")
+        raise InvalidFieldError(f"{field}.capacity", f"cannot be less than the {taken} that are sold or held")
     return TypeDetails(
         known.id,
         known.name if change.name is None else change.name,
@@ -188,31 +237,54 @@ def cancel_event(state: State, now_ms: int, command: CancelEvent) -> Decision:
     facts: list[Fact] = [EventCancelled(sale.event.id)]
     details = _details_of(sale.event)
     reply = _reply(
-        state.seq + 1, sale.event.id, details, _views(sale, {}), now_ms, cancelled=True, closed=sale.event.closed
+        state,
+        state.seq + 1,
+        sale.event.id,
+        details,
+        _views(state, sale, {}),
+        now_ms,
+        cancelled=True,
+        closed=sale.event.closed,
     )
     return facts, reply
 
 
-def event_reply(sale: Sale, seq: int, at_ms: int) -> EventReply:
+def event_reply(state: State, sale: Sale, seq: int, at_ms: int) -> EventReply:
     """The event as it is now."""
     event = sale.event
     return _reply(
-        seq, event.id, _details_of(event), _views(sale, {}), at_ms, cancelled=event.cancelled, closed=event.closed
+        state,
+        seq,
+        event.id,
+        _details_of(event),
+        _views(state, sale, {}),
+        at_ms,
+        cancelled=event.cancelled,
+        closed=event.closed,
     )
 
 
 def _views(
-    sale: Sale, changed: dict[int, TypeDetails], left_line: Sequence[tuple[Booking, bool]] = ()
+    state: State,
+    sale: Sale,
+    changed: dict[int, TypeDetails],
+    served: Sequence[Promoted | BookingCancelled | LeftLine] = (),
 ) -> tuple[TypeView, ...]:
-    """`left_line`: who leaves the line in this step, and whether it is into a hold."""
-    held, left = Counter[int](), Counter[int]()  # by ticket type: tickets, and bookings
-    for booking, holds in left_line:
-        held[booking.ticket_type_id] += booking.quantity if holds else 0
-        left[booking.ticket_type_id] += 1
+    """The types as they are after this step, in which `served` leave the line."""
+    held, left = Counter[int](), set[tuple[int, int]]()  # by ticket type: tickets; who leaves which line
+    for fact in served:
+        booking = state.bookings.rows[fact.booking_id]
+        if isinstance(fact, LeftLine):
+            left.add((booking.id, fact.ticket_type_id))
+            continue
+        left.update((booking.id, each.id) for each, _ in sale.lines_of(booking))
+        if isinstance(fact, Promoted):
+            held[fact.ticket_type_id or booking.ticket_type_id] += booking.quantity
+    leave = Counter(type_id for _, type_id in left)
     views = []
     for known in sale.types.values():
         now = changed.get(known.id) or TypeDetails(known.id, known.name, known.price_minor, known.capacity)
-        held_now, waiting = known.held + held[known.id], known.waiting - left[known.id]
+        held_now, waiting = known.held + held[known.id], known.waiting - leave[known.id]
         views.append(TypeView(known.id, now.name, now.price_minor, now.capacity, held_now, known.sold, waiting))
     views += [
         TypeView(new.ticket_type_id, new.name, new.price_minor, new.capacity, 0, 0, 0)
@@ -223,6 +295,7 @@ def _views(
 
 
 def _reply(
+    state: State,
     seq: int,
     event_id: int,
     details: EventDetails,
@@ -233,6 +306,12 @@ def _reply(
     cancelled: bool = False,
     closed: bool = False,
 ) -> EventReply:
+    sale, room = state.sales.get(event_id), state.rooms.rows.get(event_id)
+    view = None
+    if room is not None and not room.removed:
+        view = RoomView(
+            room.admit_per_minute, room.max_inside, room.opens_ms, room.shuffle, room.by_stock, room.turn_ms, room.state
+        )
     return EventReply(
         seq=seq,
         created=created,
@@ -242,4 +321,6 @@ def _reply(
         closed=closed,
         types=types,
         at_ms=at_ms,
+        room=view,
+        seats=0 if sale is None or sale.seating is None else sale.seating.seats,
     )

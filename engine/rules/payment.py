@@ -32,6 +32,7 @@ from ..limits import PAYING_MS_MAX, TEXT_CHARACTERS_MAX
 from ..money import format_minor, parse_minor
 from ..records import Booking, Payment
 from ..replies import Done, Paid, PaymentUnderway, Refusal
+from ..seats import ACCESSIBLE, FREE, unpacked
 from ..state import Sale, State
 from ..status import (
     BOOKING_NAMES,
@@ -153,11 +154,26 @@ def underway(seq: int, payment: Payment, currency: str, booking: Booking) -> Pay
     )
 
 
-def _paid(seq: int, sale: Sale, booking: Booking, payment_id: int) -> Paid:
+def _seats_again(sale: Sale, booking: Booking) -> tuple[int, ...]:
+    """Other seats for a booking whose own may have been taken meanwhile; () where it keeps them, or needs none."""
+    seating = sale.seating
+    if seating is None or not booking.seats:
+        return ()
+    seats = unpacked(booking.seats)
+    if all(seating.status(seat) == FREE for seat in seats):
+        return ()
+    type_id, quantity = booking.ticket_type_id, booking.quantity
+    accessible = sum(seating.kind(seat) == ACCESSIBLE for seat in seats)  # whoever had such seats may need them
+    best = seating.best(type_id, quantity, accessible=accessible) or seating.best(type_id, quantity)
+    assert best is not None, "as many seats as tickets"
+    return best
+
+
+def _paid(seq: int, sale: Sale, booking: Booking, payment_id: int, seats: tuple[int, ...] | None = None) -> Paid:
     name = sale.types[booking.ticket_type_id].name
     return Paid(
         seq, payment_id, booking.id, booking.event_id, name, booking.quantity, booking.amount_minor,
-        sale.event.currency,
+        sale.event.currency, sale.seat_names(unpacked(booking.seats) if seats is None else seats),
     )  # fmt: skip
 
 
@@ -264,7 +280,9 @@ def _succeeded(
         and has + booking.quantity <= sale.event.max_per_user
     )
     if retake:
-        return [succeeded], paid
+        seats = _seats_again(sale, booking)
+        again = PaymentSucceeded(payment.id, reference, seats=seats)
+        return [again], _paid(seq, sale, booking, payment.id, seats or None)
     surplus = PaymentSucceeded(payment.id, reference, surplus=True)
     give_back = RefundStarted(
         state.next_refund_id,

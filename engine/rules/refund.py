@@ -89,7 +89,7 @@ def _start(
     if free:  # nobody needs to be asked
         facts.append(RefundSucceeded(refund_id, None))
     if full:
-        facts += pass_on(sale, sale.types[booking.ticket_type_id], now_ms, hold_ms, freed=booking.quantity)
+        facts += pass_on(state, sale, sale.types[booking.ticket_type_id], now_ms, hold_ms, freed=booking)
     return facts, RefundReply(
         state.seq + 1,
         refund_id,

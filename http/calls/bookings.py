@@ -4,23 +4,26 @@ Booking and paying are in callback style: `(api, call, reply)`, where `reply` is
 RefusedError is raised instead. So they need no task, and the hot path calls them as they are.
 """
 
+from collections.abc import Awaitable
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from ...engine import replies as r
 from ...engine.codes import Code
-from ...engine.commands import GiveUp
+from ...engine.commands import Book, Evidence, GiveUp, Idempotency, Proof
 from ...engine.records import Booking
-from ...engine.status import BOOKING_NAMES, EXPIRED
+from ...engine.status import BOOKING_NAMES, EXPIRED, SIGNAL_FOREIGN_TOKEN
 from ..access import guard as access
 from ..api import Api
 from ..caching import PRIVATE
 from ..call import Answer, Call, Reply
 from ..gateway import UnavailableError
 from ..idempotency import KEY_HEADER, as_replayed, key_of
-from ..problems import problem, refused
+from ..problems import RefusedError, problem, refused
 from ..render.bookings import booking_with_refunds_document
 from ..render.replies import answer_of, booked, encode
-from ..wire.bookings import book_command, check_nothing, pay_command, refund_command
+from ..wire.bookings import asked_for, check_nothing, pay_command, refund_command
 from ..wire.query import path_id
 
 
@@ -37,9 +40,45 @@ def post_booking(api: Api, call: Call, reply: Reply) -> None:
     principal = access.caller(api.authenticator, call)
     key = key_of(call, principal) if KEY_HEADER in call.headers else None
     gateway = api.gateway
-    command = book_command(call.body, gateway.hold_ms)
+    command, queue_token, challenge = asked_for(call.body, gateway.hold_ms)
     if not principal.may_act_for(command.user_id):
         access.check_acts_for(principal, command.user_id)
+    if queue_token is not None:
+        command = replace(command, place_id=gateway.read_queue_token(queue_token))
+        place = gateway.state.places.rows.get(command.place_id)
+        if place is None or place.user_id != command.user_id:
+            api.gate.saw(call, command.user_id, SIGNAL_FOREIGN_TOKEN)
+    checked = api.gate.check(call, principal, command.event_id, command.user_id, challenge)
+    if not isinstance(checked, tuple):  # somebody else has to be asked
+        api.in_background(_book_once_judged(api, call, reply, command, key, checked))
+        return
+    proof, evidence = checked
+    if proof is not None or evidence is not None:
+        command = replace(command, proof=proof, evidence=evidence)
+    _book(api, call, reply, command, key)
+
+
+async def _book_once_judged(
+    api: Api,
+    call: Call,
+    reply: Reply,
+    command: Book,
+    key: Idempotency | None,
+    judged: Awaitable[tuple[Proof | None, Evidence | None]],
+) -> None:
+    try:
+        proof, evidence = await judged
+        _book(api, call, reply, replace(command, proof=proof, evidence=evidence), key)
+    except RefusedError as refusal:
+        reply(api.finish(refusal.answer))
+    except UnavailableError as fault:
+        reply(api.finish(problem(Code.OVERLOADED, str(fault))))
+    except Exception:  # noqa: BLE001 - the last resort is here
+        reply(api.internal(call))
+
+
+def _book(api: Api, call: Call, reply: Reply, command: Book, key: Idempotency | None) -> None:
+    gateway = api.gateway
 
     def done(decided: r.Reply, replayed: bool) -> None:  # noqa: FBT001 - the gateway's signature
         try:

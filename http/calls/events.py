@@ -59,7 +59,7 @@ async def _search(api: Api, request: SearchRequest, min_seq: int) -> Hits:
 async def get_event(api: Api, call: Call, event_id: str) -> Answer:
     await api.catch_up(call)
     sale = _sale(api, event_id)
-    document = event_document(event_reply(sale, api.gateway.state.seq, api.gateway.now_ms()))
+    document = event_document(event_reply(api.gateway.state, sale, api.gateway.state.seq, api.gateway.now_ms()))
     return await api.read(call, encode(document), LIVE)
 
 
@@ -77,13 +77,15 @@ def get_availability(api: Api, call: Call, reply: Reply, event_id: str) -> None:
 async def create_event(api: Api, call: Call) -> Answer:
     principal = access.organiser(api.authenticator, call)
     key = key_of(call, principal)
-    return await api.write(create_event_command(call.body), key)
+    return await api.write(create_event_command(call.body, api.gateway.new_seed()), key)
 
 
 async def change_event(api: Api, call: Call, event_id: str) -> Answer:
     principal = access.organiser(api.authenticator, call)
     key = key_of(call, principal)
-    return await api.write(change_event_command(call.body, _id(event_id), api.gateway.hold_ms), key)
+    return await api.write(
+        change_event_command(call.body, _id(event_id), api.gateway.hold_ms, api.gateway.new_seed()), key
+    )
 
 
 async def cancel_event(api: Api, call: Call, event_id: str) -> Answer:

@@ -118,13 +118,19 @@ GUIDE: Final[dict[Code, Guide]] = {
         "The payment provider said no; `declineCode` is its reason. The hold stays until it lapses.",
         "Pay again, with another payment method if need be.",
     ),
-    Code.RATE_LIMITED: Guide("Too many requests from one caller.", "Wait `Retry-After` seconds, then go on slower."),
+    Code.RATE_LIMITED: Guide(
+        "Too many requests from one caller; `limit` says whether of the user or of the address.",
+        "Wait `Retry-After` seconds, then go on slower.",
+    ),
     Code.QUEUE_REQUIRED: Guide(
         "The event has a waiting room, and this call came without the token of someone admitted.",
         "Join with `POST /events/{eventId}/queue`, and send `queueToken` once admitted.",
     ),
     Code.CHALLENGE_REQUIRED: Guide(
-        "The event asks for a solved challenge.", "Solve one from `GET /challenge`, and send it as `challenge`."
+        "The event asks for a solved challenge. `reason` says why this call does not count: missing, invalid, "
+        "other_event, expired, used, or rejected by the service that gives the verdict.",
+        "Solve one from `GET /challenge`, and send it as `challenge`; each counts once. Where `challenge` in this "
+        "answer is `outside`, send the token of that service's widget.",
     ),
     Code.NO_PRIMARY: Guide(
         "No node takes writes at this moment: one is being replaced.",

@@ -10,14 +10,28 @@ from typing import Any, Final
 
 import msgspec
 
-from . import openapi_bookings, openapi_events, openapi_node, openapi_outbox, openapi_tickets
+from . import (
+    openapi_bookings,
+    openapi_challenges,
+    openapi_events,
+    openapi_node,
+    openapi_outbox,
+    openapi_queue,
+    openapi_receipts,
+    openapi_seats,
+    openapi_tickets,
+)
 from .openapi_parts import HEADERS, PARAMETERS, Operation, connection_responses, rendered
 from .openapi_schemas import schemas
 
 OPERATIONS: Final[Sequence[Operation]] = (
     *openapi_events.OPERATIONS,
+    *openapi_seats.OPERATIONS,
+    *openapi_challenges.OPERATIONS,
+    *openapi_queue.OPERATIONS,
     *openapi_bookings.OPERATIONS,
     *openapi_tickets.OPERATIONS,
+    *openapi_receipts.OPERATIONS,
     *openapi_outbox.OPERATIONS,
     *openapi_node.OPERATIONS,
 )

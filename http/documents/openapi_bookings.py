@@ -23,7 +23,7 @@ _HELD: Final[dict[str, Any]] = _CLAIM | {
     "expiresInSeconds": 300,
     "seq": 57,
 }
-_TICKETS: Final = [{"code": CODE, "number": 1, "ticketType": "Standing"}]
+_TICKETS: Final = [{"code": CODE, "number": 1, "ticketType": "Standing", "seat": None}]
 _PAYMENT: Final[dict[str, Any]] = {"paymentId": 1, "amount": "99.80", "currency": "EUR", "provider": "test"}
 _PAID: Final[dict[str, Any]] = _PAYMENT | {
     "status": "succeeded",
@@ -140,6 +140,8 @@ OPERATIONS: Final = (
             Code.EVENT_CANCELLED,
             Code.NOT_ON_SALE,
             Code.TOO_EARLY,
+            Code.CHALLENGE_REQUIRED,
+            Code.QUEUE_REQUIRED,
             Code.LIMIT_PER_USER,
             Code.SOLD_OUT,
             Code.INVALID_SEATS,

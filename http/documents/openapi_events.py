@@ -36,8 +36,10 @@ _EVENT: Final[dict[str, Any]] = _ITEM | {
     "maxPerUser": 6,
     "maxHoldsPerUser": None,
     "waitlist": "strict",
+    "offerSeconds": None,
     "challenge": "none",
     "ticketTypes": [_TYPE],
+    "seats": 0,
     "waitingRoom": None,
 }
 _NEW: Final[dict[str, Any]] = {

@@ -8,10 +8,11 @@ from typing import Any, Final
 from ...engine.codes import Code
 from ...engine.money import EXPONENTS
 from ...engine.notices import CHANNEL_NAMES, KINDS
-from ...engine.status import BOOKING_NAMES, PAYMENT_NAMES, REFUND_NAMES, WAITLIST_NAMES
+from ...engine.status import BOOKING_NAMES, PAYMENT_NAMES, PLACE_NAMES, REFUND_NAMES, ROOM_NAMES, WAITLIST_NAMES
 from .. import gateway
 from ..render import cluster as render_cluster
 from ..render.events import CANCELLED, ENDED, ON_SALE, SOLD_OUT, UPCOMING
+from ..render.seats import KIND_NAMES, STATUS_NAMES
 
 Schema = dict[str, Any]
 
@@ -20,12 +21,12 @@ _TEXT: Final[Schema] = {"pattern": f"^{_NO_CONTROLS}*$"}
 _LINES: Final[Schema] = {"pattern": "^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$"}
 _NOT_BLANK: Final[Schema] = {"pattern": f"^{_NO_CONTROLS}*[^\\s\\u0000-\\u001f\\u007f-\\u009f]{_NO_CONTROLS}*$"}
 INSTANT: Final[Schema] = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
+_SEAT_NAME: Final[Schema] = {"pattern": _NOT_BLANK["pattern"].replace("\\u0000", "/\\u0000")}
 _TIME: Final[Schema] = {"format": "date-time"}
 _MONEY: Final[Schema] = {"pattern": r"^[0-9]{1,15}(\.[0-9]{1,9})?$"}
 _ID: Final[Schema] = {"minimum": 1}
 COUNT: Final[Schema] = {"minimum": 0}
 _WHERE_DECIDED: Final[Schema] = {"description": "in answers to writes: where in the journal it was decided"}
-_NOT_YET: Final[Schema] = {"type": "null", "description": "not available in this version; leave it out"}
 ROLE: Final[Schema] = {"enum": list(gateway.ROLES)}
 _DRY_RUN: Final[Schema] = {"description": "do nothing: say what would be done, or why not"}
 _NO_CHALLENGE: Final[Schema] = {"enum": ["none"], "description": 'not available in this version beyond "none"'}
@@ -35,7 +36,12 @@ def _one_of(names: dict[int, str]) -> Schema:
     return {"enum": sorted(set(names.values()))}
 
 
+_ROOM_STATE: Final[Schema] = {"enum": sorted({*ROOM_NAMES.values(), SOLD_OUT})}
 _BOOKING_STATUS: Final = _one_of(BOOKING_NAMES)
+_SEAT_STATUS: Final = _one_of(STATUS_NAMES)
+_SEAT_KIND: Final[Schema] = _one_of(KIND_NAMES) | {
+    "description": "accessible: with room for a wheelchair; companion: beside one"
+}
 _SALE_STATUS: Final[Schema] = {"enum": [CANCELLED, ENDED, ON_SALE, SOLD_OUT, UPCOMING]}
 
 _REFUND_REASON: Final[Schema] = {"enum": ["event_cancelled", "requested", "surplus"]}
@@ -46,10 +52,9 @@ _SINCE: Final[Schema] = {
 }
 
 IN_BODIES: Final[dict[str, Schema]] = {
-    **dict.fromkeys(("startsAt", "endsAt", "onSaleAt"), _TIME),
+    **dict.fromkeys(("startsAt", "endsAt", "onSaleAt", "opensAt"), _TIME),
     **dict.fromkeys(("amount", "price"), _MONEY),
     **dict.fromkeys(("userId", "venue", "city", "country", "category", "paymentMethod", "place"), _TEXT),
-    **dict.fromkeys(("waitingRoom", "seatMap"), _NOT_YET),
     "name": _NOT_BLANK,
     "description": _LINES,
     "currency": {"enum": sorted(EXPONENTS)},
@@ -58,7 +63,8 @@ IN_BODIES: Final[dict[str, Schema]] = {
 }
 IN_ANSWERS: Final[dict[str, Schema]] = {
     **dict.fromkeys(
-        ("startsAt", "endsAt", "onSaleAt", "expiresAt", "createdAt", "at", "checkedInAt", "since", "until"), INSTANT
+        ("startsAt", "endsAt", "onSaleAt", "opensAt", "expiresAt", "createdAt", "at", "checkedInAt", "since", "until"),
+        INSTANT,
     ),
     **dict.fromkeys(("amount", "price", "priceFrom", "refundedAmount"), _MONEY),
     **dict.fromkeys(("id", "bookingId", "eventId", "paymentId", "refundId", "deliveryId", "notificationId"), _ID),
@@ -78,8 +84,29 @@ IN_ANSWERS: Final[dict[str, Schema]] = {
 BY_PLACE: Final[dict[str, Schema]] = {
     "NewBooking.ticketType": {"description": "id or name; may be left out where the event has one ticket type"},
     "NewBooking.waitlist": {"description": "stand in line when nothing is free now"},
-    "NewBooking.seats": {"maxItems": 0, "description": "no event has a seat map in this version"},
-    "NewBooking.queueToken": {"description": "of someone admitted; no event has a waiting room in this version"},
+    "NewBooking.seats": {"description": "these very seats; left out, the best that are free are chosen"},
+    "NewBooking.accessible": {"description": "how many of the seats are for wheelchair users, with others beside them"},
+    "NewBooking.ticketTypes": {"description": "any of these will do: tried in this order, and waited for all at once"},
+    "NewEvent.seatMap": {"description": "ticket types that have seats are sold by the seat"},
+    "NewEvent.offerSeconds": {"description": "how long those in line have, once it is their turn"},
+    "EventChanges.seatMap": {"description": "changes only while nothing is booked; null removes it"},
+    "NewSection.name": _SEAT_NAME,
+    "NewRow.name": _SEAT_NAME,
+    "NewRow.accessible": {"description": "seats with room for a wheelchair"},
+    "NewRow.companions": {"description": "seats beside those with room for a wheelchair"},
+    "SeatMap.seq": COUNT | {"description": "where in the journal it was so; stream what changes from here on"},
+    "SeatMap.available": COUNT | {"description": "tickets that are free, of those with a seat"},
+    "Row.seats": {"description": "in their order"},
+    "Seat.id": {"description": '"section/row/number", as `seats` of a booking take it'},
+    "Seat.kind": _SEAT_KIND,
+    "Seat.status": _SEAT_STATUS,
+    "ChangedSeat.id": {"description": '"section/row/number"'},
+    "ChangedSeat.status": _SEAT_STATUS,
+    "ChangedSeats.seats": {"description": "those that may have changed"},
+    "Event.seats": COUNT | {"description": "in its seat map; 0: it has none"},
+    "Event.offerSeconds": _ID | {"description": "how long those in line have, once it is their turn; null: as all"},
+    "Ticket.seat": {"description": "null where seats are not numbered"},
+    "NewBooking.queueToken": {"description": "of someone whose turn it is, where the event has a waiting room"},
     "NewBooking.challenge": {"description": "a solved challenge; no event asks for one in this version"},
     "NewPayment.bookingId": {"description": "needed only when the user holds several bookings at the event"},
     "NewPayment.amount": {"description": 'what the booking costs, in major units, such as "49.90"'},
@@ -110,6 +137,38 @@ BY_PLACE: Final[dict[str, Schema]] = {
     "Notification.amount": {"description": "what was given back, or is on its way; null where no money is meant"},
     "Notification.detail": {"description": "why, in words"},
     "Ticket.code": {"description": "what is shown at the door; signed, so that it can be checked offline"},
+    "NewWaitingRoom.opensAt": {"description": "nobody is let in before; left out: as soon as the sale begins"},
+    "NewWaitingRoom.shuffleAtOpening": {"description": "who comes before the opening is put in an order drawn by lot"},
+    "NewWaitingRoom.admitByStock": {"description": "let in no more people than there are tickets for"},
+    "NewWaitingRoom.turnSeconds": {"description": "to book, once it is their turn; left out: ten minutes"},
+    "NewPlaceInQueue.eventId": {"description": "as in the path; may be left out"},
+    "NewPlaceInQueue.challenge": {"description": "a solved challenge, where the event asks for one"},
+    "WaitingRoom.state": _one_of(ROOM_NAMES),
+    "Queue.state": _ROOM_STATE,
+    "Queue.nowServing": COUNT | {"description": "everybody up to this number was let in, or had left"},
+    "Queue.lastNumber": COUNT | {"description": "given out so far; 0 before a draw"},
+    "Queue.servableThrough": COUNT
+    | {"description": "tickets are likely to reach numbers up to this one; null before a draw"},
+    "Queue.commitment": {"description": "SHA-256 of the seed, in hexadecimal; null where there is no draw"},
+    "Queue.seed": {"description": "of the lot, in hexadecimal; null before the opening"},
+    "Queue.inside": COUNT | {"description": "people whose turn it is"},
+    "Draw.arrivalsDigest": {"description": "over all who had come by the opening, in hexadecimal"},
+    "Draw.lot": {"description": "what the order follows from, in hexadecimal"},
+    "Draw.shuffled": COUNT | {"description": "how many took part"},
+    "PlaceInQueue.position": COUNT | {"description": "1: the next; 0: does not wait any more; null before a draw"},
+    "PlaceInQueue.status": _one_of(PLACE_NAMES),
+    "PlaceInQueue.state": _ROOM_STATE,
+    "PlaceInQueue.nowServing": COUNT,
+    "PlaceInQueue.admitted": {"description": "it is their turn"},
+    "PlaceInQueue.expiresAt": {"description": "when the turn ends"},
+    "PlaceInQueue.servable": {"description": "tickets are likely to reach this number"},
+    "PlaceInQueue.estimatedWaitSeconds": COUNT | {"description": "an estimate; null where nothing can be said"},
+    "Queued.position": COUNT,
+    "Queued.nowServing": COUNT,
+    "Queued.status": _one_of(PLACE_NAMES),
+    "Queued.servable": {"description": "tickets are likely to reach this number"},
+    "Queued.estimatedWaitSeconds": COUNT | {"description": "an estimate; null where nothing can be said"},
+    "QueueLeft.status": {"const": "left"},
     "NewCheckIn.place": _TEXT | {"description": "where it is shown, such as the name of the gate"},
     "NewCheckIn.eventId": {
         "description": "the event at this door: a ticket for another one is refused, and not used up"

@@ -23,6 +23,7 @@ class Kind(enum.Enum):
     READ = "read"  # public
     PERSONAL = "personal"  # a read that takes a token
     STREAM = "stream"  # a read that takes a token, and goes on
+    WATCH = "watch"  # a public read that goes on
     WRITE = "write"
     ORDER = "order"  # an operator's, to the node that is asked; not kept with an Idempotency-Key
     UNKEYED = "unkeyed"  # another write that is not kept with one
@@ -155,6 +156,7 @@ _CODES: Final = {
     Kind.READ: (Code.NOT_DURABLE, Code.REPLICA_BEHIND),
     Kind.PERSONAL: (*_TOKEN_CODES, Code.NOT_DURABLE, Code.REPLICA_BEHIND),
     Kind.STREAM: _TOKEN_CODES,
+    Kind.WATCH: (Code.NOT_DURABLE, Code.REPLICA_BEHIND),
     Kind.WRITE: _WRITE_CODES,
     Kind.ORDER: _ORDER_CODES,
     Kind.UNKEYED: _UNKEYED_CODES,
@@ -165,12 +167,13 @@ _HEADERS_GIVEN: Final = {
     Kind.READ: _READ_HEADERS,
     Kind.PERSONAL: _READ_HEADERS,
     Kind.STREAM: _OTHER_HEADERS,
+    Kind.WATCH: _OTHER_HEADERS,
     Kind.WRITE: _WRITE_HEADERS,
     Kind.ORDER: _OTHER_HEADERS,
     Kind.UNKEYED: _OTHER_HEADERS,
     Kind.NEWS: _OTHER_HEADERS,
 }
-_TAKE_NO_TOKEN: Final = (Kind.PROBE, Kind.READ, Kind.NEWS)
+_TAKE_NO_TOKEN: Final = (Kind.PROBE, Kind.READ, Kind.WATCH, Kind.NEWS)
 # What any connection may be refused for, whatever is called; by status.
 CONNECTION_ERRORS: Final[dict[int, tuple[str, str]]] = {
     400: (Code.INVALID_FIELD.value, "Not a well-formed HTTP request"),
@@ -243,6 +246,8 @@ def _responses(operation: Operation) -> dict[int, Node]:
     codes = {*operation.codes, *_CODES[operation.kind]}
     if "{" in operation.path:
         codes.add(Code.NOT_FOUND)
+    if operation.kind is not Kind.PROBE:
+        codes.add(Code.RATE_LIMITED)
     return found | _errors(codes, is_kept=operation.kind is Kind.WRITE)
 
 
@@ -261,7 +266,7 @@ def _titles(codes: Iterable[str]) -> str:
 
 
 def _error(status: int, codes: list[str], description: str, headers: Sequence[str]) -> Node:
-    more = {401: ["WWW-Authenticate"], 425: ["Retry-After"], 503: ["Retry-After"]}.get(status, [])
+    more = {401: ["WWW-Authenticate"], 425: ["Retry-After"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(status, [])
     said: Node = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     found: Node = {"description": description, "content": {PROBLEM: {"schema": {"allOf": [ref("Problem"), said]}}}}
     if headers or more:

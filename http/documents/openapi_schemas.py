@@ -16,12 +16,17 @@ from ..render import bookings as render_bookings
 from ..render import cluster as render_cluster
 from ..render import events as render_events
 from ..render import outbox as render_outbox
+from ..render import receipts as render_receipts
 from ..render import replies as render
+from ..render import rooms as render_rooms
+from ..render import seats as render_seats
 from ..render import tickets as render_tickets
 from ..wire import bookings as wire_bookings
 from ..wire import cluster as wire_cluster
 from ..wire import events as wire_events
 from ..wire import outbox as wire_outbox
+from ..wire import rooms as wire_rooms
+from ..wire import seats as wire_seats
 from ..wire import tickets as wire_tickets
 from .error_guide import REQUEST_TIMEOUT
 from .openapi_fields import BY_PLACE, COUNT, IN_ANSWERS, IN_BODIES, INSTANT, ROLE, Schema
@@ -56,6 +61,24 @@ _TYPES: Final[dict[type, str]] = {
     render_events.AvailabilityDocument: "Availability",
     render_events.TypeCounts: "TicketTypeCounts",
     render_events.ProgressDocument: "Progress",
+    wire_seats.SeatMapBody: "NewSeatMap",
+    wire_seats.SectionBody: "NewSection",
+    wire_seats.RowBody: "NewRow",
+    render_seats.SeatMapDocument: "SeatMap",
+    render_seats.SectionDocument: "Section",
+    render_seats.RowDocument: "Row",
+    render_seats.SeatDocument: "Seat",
+    render_seats.ChangedSeatsDocument: "ChangedSeats",
+    render_seats.ChangedSeatDocument: "ChangedSeat",
+    wire_rooms.RoomBody: "NewWaitingRoom",
+    wire_rooms.RoomChangeBody: "WaitingRoomChanges",
+    wire_rooms.JoinQueueBody: "NewPlaceInQueue",
+    render_rooms.RoomDocument: "WaitingRoom",
+    render_rooms.QueueDocument: "Queue",
+    render_rooms.DrawDocument: "Draw",
+    render_rooms.PlaceDocument: "PlaceInQueue",
+    render_rooms.QueuedDocument: "Queued",
+    render_rooms.LeftDocument: "QueueLeft",
     wire_tickets.CheckInBody: "NewCheckIn",
     render.AdmittedDocument: "Admitted",
     render.ReceivedDocument: "Received",
@@ -75,6 +98,10 @@ _TYPES: Final[dict[type, str]] = {
     render_outbox.NotRetriedDocument: "NotRetried",
     render_outbox.ReconciliationDocument: "Reconciliation",
     render_outbox.FindingDocument: "Finding",
+    render_receipts.ReceiptDocument: "Receipt",
+    render_receipts.ProofDocument: "ReceiptProof",
+    render_receipts.HeadDocument: "JournalHead",
+    render_receipts.GrowthDocument: "JournalGrowth",
     gateway.Member: "Member",
     render_cluster.ClusterDocument: "Cluster",
     render_cluster.ChangeDocument: "ClusterChange",
@@ -85,6 +112,8 @@ _TYPES: Final[dict[type, str]] = {
 REQUESTS: Final = (
     "NewBooking", "NewPayment", "NewRefund", "UserDetails",
     "NewEvent", "NewTicketType", "EventChanges", "TicketTypeChanges",
+    "NewSeatMap", "NewSection", "NewRow",
+    "NewWaitingRoom", "WaitingRoomChanges", "NewPlaceInQueue",
     "NewCheckIn", "Retry", "ConcernToClose", "NewReconciliation",
     "Failover", "Switchover", "SyncStandbys",
 )  # fmt: skip
@@ -110,6 +139,11 @@ PROBLEM: Final[Schema] = {
         "eventId": {"type": "integer", "minimum": 1, "description": "the event that a ticket is for"},
         "redeemedAt": {"type": "string", **INSTANT, "description": "when the ticket was checked in"},
         "place": {"type": "string", "description": "where the ticket was checked in"},
+        "seats": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "the seats that are meant, where seats were named",
+        },
         "available": {"description": "how much there is, where too much was asked for", "type": ["integer", "string"]},
         "seq": {**COUNT, "type": "integer", "description": "the position in the journal at which this was found"},
     },

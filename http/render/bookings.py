@@ -11,6 +11,7 @@ import msgspec
 from ...engine.money import format_minor
 from ...engine.notices import KINDS
 from ...engine.records import Booking, Notice, Refund
+from ...engine.seats import unpacked
 from ...engine.state import State
 from ...engine.status import (
     BOOKING_NAMES,
@@ -82,7 +83,7 @@ class NoticeDocument(msgspec.Struct, rename="camel"):
     id: int
     kind: str
     event_id: int
-    booking_id: int
+    booking_id: int | None  # null: it is about no booking
     at: str
     seq: int
     text: str
@@ -113,7 +114,7 @@ def notice_document(notice: Notice, state: State) -> NoticeDocument:
         notice.id,
         notice.kind,
         notice.event_id,
-        notice.booking_id,
+        notice.booking_id or None,
         format_ms(notice.at_ms),
         notice.seq,
         text,
@@ -129,6 +130,7 @@ def _fields(booking: Booking, gateway: Gateway, now_ms: int) -> dict[str, Any]:
     type_name, currency = sale.types[booking.ticket_type_id].name, sale.event.currency
     expires_ms = {HELD: booking.expires_ms, PAYING: booking.pinned_ms}.get(booking.status)
     is_waiting, is_paid = booking.status == WAITING, booking.status in COUNTS_AS_SOLD
+    seats = sale.seat_names(unpacked(booking.seats)) if booking.seats else ()
     return {
         "booking_id": booking.id,
         "status": BOOKING_NAMES[booking.status],
@@ -137,15 +139,17 @@ def _fields(booking: Booking, gateway: Gateway, now_ms: int) -> dict[str, Any]:
         "event_name": sale.event.name,
         "ticket_type": type_name,
         "quantity": booking.quantity,
-        "seats": (),
+        "seats": seats,
         "amount": format_minor(booking.amount_minor, currency),
         "currency": currency,
         "created_at": format_ms(booking.created_ms),
         "expires_at": format_ms_or_none(expires_ms),
         "expires_in_seconds": None if expires_ms is None else max(0, (expires_ms - now_ms + 500) // 1000),
-        "position": sale.lines[booking.ticket_type_id].position(booking.line_number) if is_waiting else None,
+        "position": sale.position_of(booking) if is_waiting else None,
         "payment": _payment_document(booking, gateway, currency),
-        "tickets": tickets(gateway, booking.event_id, booking.id, booking.quantity, type_name) if is_paid else [],
+        "tickets": tickets(gateway, booking.event_id, booking.id, booking.quantity, type_name, seats)
+        if is_paid
+        else [],
         "refunded_amount": format_minor(booking.refunded_minor, currency),
         "seq": booking.seq,
     }

@@ -12,8 +12,9 @@ from msgspec import UNSET, UnsetType
 from ...engine.money import format_minor
 from ...engine.replies import EventReply
 from ...engine.state import Sale
-from ...engine.status import WAITLIST_NAMES
+from ...engine.status import CHALLENGE_NAMES, WAITLIST_NAMES
 from ..wire.times import format_ms, format_ms_or_none
+from .rooms import RoomDocument, room_document
 
 UPCOMING: Final = "upcoming"  # before onSaleAt
 ON_SALE: Final = "on_sale"
@@ -57,8 +58,10 @@ class EventDocument(EventItem, rename="camel", kw_only=True):
     max_holds_per_user: int | None
     waitlist: str
     challenge: str
+    offer_seconds: int | None  # how long those in line have, once it is their turn; null: as everybody
     ticket_types: list[TypeDocument]
-    waiting_room: None = None
+    waiting_room: RoomDocument | None
+    seats: int  # in its seat map; 0: it has none
     webhook_url: str | UnsetType | None = UNSET  # this and the next are for organisers: in answers to writes alone
     webhook_secret: str | UnsetType | None = UNSET  # what calls to it are signed with
     seq: int | UnsetType = UNSET  # in answers to writes
@@ -164,8 +167,11 @@ def event_document(reply: EventReply) -> EventDocument:
         max_per_user=reply.max_per_user,
         max_holds_per_user=reply.max_holds_per_user,
         waitlist=WAITLIST_NAMES[reply.waitlist],
-        challenge="none",
+        challenge=CHALLENGE_NAMES[reply.challenge],
+        offer_seconds=None if reply.offer_ms is None else reply.offer_ms // 1000,
         ticket_types=types,
+        waiting_room=None if reply.room is None else room_document(reply.room),
+        seats=reply.seats,
     )
 
 

@@ -21,6 +21,7 @@ from ..idempotency import as_replayed
 from ..problems import problem
 from ..wire.times import format_ms
 from .events import event_document
+from .rooms import queued_document
 
 encode: Final = msgspec.json.Encoder().encode
 _NOT_KEPT: Final = ("Cache-Control", "private, no-store")
@@ -73,6 +74,7 @@ class TicketDocument(msgspec.Struct, rename="camel", gc=False):
     code: str
     number: int  # 1 for the booking's first
     ticket_type: str
+    seat: str | None = None
 
 
 class PaidDocument(msgspec.Struct, rename="camel", gc=False):
@@ -150,9 +152,16 @@ def answer_of(reply: r.Reply, gateway: Gateway, *, replayed: bool) -> Answer:
     return as_replayed(answer) if replayed else answer
 
 
-def tickets(gateway: Gateway, event_id: int, booking_id: int, quantity: int, ticket_type: str) -> list[TicketDocument]:
+def tickets(
+    gateway: Gateway, event_id: int, booking_id: int, quantity: int, ticket_type: str, seats: tuple[str, ...]
+) -> list[TicketDocument]:
     codes = gateway.ticket_codes(event_id, booking_id, quantity)
-    return [TicketDocument(code, number, ticket_type) for number, code in enumerate(codes, start=1)]
+    if not seats:
+        return [TicketDocument(code, number, ticket_type) for number, code in enumerate(codes, start=1)]
+    return [
+        TicketDocument(code, number, ticket_type, seat)
+        for number, (code, seat) in enumerate(zip(codes, seats, strict=False), start=1)
+    ]
 
 
 def _answer(status: int, document: msgspec.Struct, seq: int, *more: tuple[str, str]) -> Answer:
@@ -169,7 +178,7 @@ def booked(reply: r.Booked, _gateway: Gateway) -> Answer:
         reply.event_id,
         reply.ticket_type,
         reply.quantity,
-        (),
+        reply.seats,
         _money(reply.amount_minor, reply.currency),
         reply.currency,
         format_ms(expires_ms),
@@ -205,7 +214,7 @@ def _given_up(reply: r.BookingReply, _gateway: Gateway) -> Answer:
         reply.event_id,
         reply.ticket_type,
         reply.quantity,
-        (),
+        reply.seats,
         _money(reply.amount_minor, reply.currency),
         reply.currency,
         reply.seq,
@@ -222,7 +231,7 @@ def _paid(reply: r.Paid, gateway: Gateway) -> Answer:
         reply.event_id,
         _money(reply.amount_minor, reply.currency),
         reply.currency,
-        tickets(gateway, reply.event_id, reply.booking_id, reply.quantity, reply.ticket_type),
+        tickets(gateway, reply.event_id, reply.booking_id, reply.quantity, reply.ticket_type, reply.seats),
         gateway.payment_provider,
         reply.seq,
     )
@@ -305,6 +314,14 @@ def _admitted(reply: r.Admitted, _gateway: Gateway) -> Answer:
     return _answer(200, document, reply.seq)
 
 
+def _queued(reply: r.Queued, gateway: Gateway) -> Answer:
+    """200 for who had this place before."""
+    token = gateway.queue_token(reply.event_id, reply.arrival, reply.user_id)
+    document = queued_document(reply, token)
+    where = ("Location", f"/events/{reply.event_id}/queue/{token}")
+    return _answer(201 if reply.joined else 200, document, reply.seq, where)
+
+
 def _done(reply: r.Done, _gateway: Gateway) -> Answer:
     return _answer(200, DoneDocument(done=True, seq=reply.seq), reply.seq)
 
@@ -328,6 +345,7 @@ _RENDERERS: Final[dict[type, Callable[[Any, Gateway], Answer]]] = {
     r.EventReply: _event,
     r.UserReply: _user,
     r.Admitted: _admitted,
+    r.Queued: _queued,
     r.Done: _done,
     r.Refusal: _refusal,
 }

@@ -10,10 +10,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from ...engine.codes import Code
 from ...engine.commands import Book, SaveUser, StartPayment, StartRefund
-from ...engine.limits import NAME_CHARACTERS_MAX, QUANTITY_MAX
-from ..problems import refused
+from ...engine.limits import NAME_CHARACTERS_MAX, QUANTITY_MAX, TICKET_TYPES_MAX
 from .body import (
     BodyDecoder,
     Id,
@@ -29,6 +27,7 @@ from .body import (
 )
 
 EMAIL_CHARACTERS_MAX: Final = 254  # RFC 5321
+SEAT_CHARACTERS_MAX: Final = 2 * NAME_CHARACTERS_MAX + 10  # section/row/number
 
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]+")
 
@@ -37,7 +36,15 @@ TypeName = Annotated[
     Meta(description="the id or the name of a ticket type"),
 ]
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description=f"a whole number from 1 to {QUANTITY_MAX}")]
-Seats = Annotated[list[str], Meta(description='a list of seats such as "section/row/number"')]
+TypeNames = Annotated[
+    list[TypeName],
+    Meta(min_length=1, max_length=TICKET_TYPES_MAX, description="a list of ids or names of ticket types"),
+]
+Accessible = Annotated[int, Meta(ge=0, le=QUANTITY_MAX, description="how many of the seats are for wheelchair users")]
+Seats = Annotated[
+    list[Annotated[str, Meta(max_length=SEAT_CHARACTERS_MAX)]],
+    Meta(max_length=QUANTITY_MAX, description='a list of seats such as "section/row/number"'),
+]
 Token = Annotated[str, Meta(description="a string")]
 PersonName = Annotated[
     str, Meta(max_length=NAME_CHARACTERS_MAX, description=f"a string of at most {NAME_CHARACTERS_MAX} characters")
@@ -52,11 +59,13 @@ class BookBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fa
     user_id: UserId
     event_id: Id
     ticket_type: TypeName | None = None
-    quantity: Quantity = 1
+    quantity: Quantity = 0  # left out: as many as there are seats, else 1
     seats: Seats | None = None
     waitlist: Switch = True
-    queue_token: Token | None = None  # taken, and not needed by any event yet
-    challenge: Token | None = None  # likewise
+    queue_token: Token | None = None
+    challenge: Token | None = None
+    ticket_types: TypeNames | None = None
+    accessible: Accessible = 0
 
 
 class PayBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
@@ -89,15 +98,28 @@ _nothing = BodyDecoder(NoBody, may_be_empty=True)
 
 
 def book_command(body: bytes, hold_ms: int) -> Book:
+    """`place_id`, `proof` and `evidence` are left for the call to fill in: `asked_for` has the texts."""
+    return asked_for(body, hold_ms)[0]
+
+
+def asked_for(body: bytes, hold_ms: int) -> tuple[Book, str | None, str | None]:
+    """The booking that is asked for, and what was sent as `queueToken` and `challenge`."""
     asked = _decode_book(body)
-    user_id, event_id = asked.user_id, asked.event_id
+    user_id, event_id, seats, quantity = asked.user_id, asked.event_id, asked.seats, asked.quantity
     if not user_id.isprintable():
         check_user_id(user_id)
     if type(event_id) is str:
         event_id = to_id(event_id, "eventId")
-    if asked.seats:
-        raise refused(Code.INVALID_SEATS, "This event has no seat map; leave seats out.", field="seats")
-    return Book(user_id, event_id, hold_ms, asked.ticket_type, asked.quantity, asked.waitlist)  # type: ignore[arg-type]
+    if not quantity:
+        quantity = len(seats) if seats else 1
+    if seats is None and asked.ticket_types is None and not asked.accessible:
+        command = Book(user_id, event_id, hold_ms, asked.ticket_type, quantity, asked.waitlist)  # type: ignore[arg-type]
+    else:
+        command = Book(
+            user_id, event_id, hold_ms, asked.ticket_type, quantity, asked.waitlist,  # type: ignore[arg-type]
+            tuple(asked.ticket_types or ()), tuple(seats or ()), asked.accessible,
+        )  # fmt: skip
+    return command, asked.queue_token, asked.challenge
 
 
 def pay_command(body: bytes) -> StartPayment:

@@ -1,10 +1,10 @@
 """The bodies that create and change events, as commands.
 
-Owns which fields they take. Fields of later versions (challenge, waiting room, seat map) are known, and refused with
-a word about it unless they ask for nothing. Checks type and range; the engine says what makes sense together.
+Owns which fields they take (those of waiting rooms and seat maps: rooms.py, seats.py). Checks type and range; the
+engine says what makes sense together.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -13,13 +13,18 @@ from ...engine.commands import ChangeEvent, CreateEvent, TypeChange, TypeSpec
 from ...engine.limits import (
     CAPACITY_MAX,
     DESCRIPTION_CHARACTERS_MAX,
+    HOLD_MS_MAX,
     MAX_PER_USER_DEFAULT,
     NAME_CHARACTERS_MAX,
+    OFFER_MS_MIN,
     QUANTITY_MAX,
 )
-from ...engine.status import WAITLIST_FIRST_FIT, WAITLIST_OFF, WAITLIST_STRICT
+from ...engine.status import CHALLENGE_NAMES, WAITLIST_FIRST_FIT, WAITLIST_OFF, WAITLIST_STRICT
 from .body import BodyDecoder, Id, Instant, Money, Url, check_text, check_web_url, invalid_field, to_id, to_ms
+from .rooms import RoomBody, RoomChangeBody, room_change, room_spec
+from .seats import SeatMapBody, section_specs
 
+CHALLENGES: Final = {name: kind for kind, name in CHALLENGE_NAMES.items()}
 WAITLISTS: Final = {"off": WAITLIST_OFF, "strict": WAITLIST_STRICT, "first_fit": WAITLIST_FIRST_FIT}
 
 Name = Annotated[
@@ -44,8 +49,12 @@ Currency = Annotated[str, Meta(min_length=3, max_length=3, description="an ISO 4
 Capacity = Annotated[int, Meta(ge=0, le=CAPACITY_MAX, description=f"a whole number from 0 to {CAPACITY_MAX}")]
 PerUser = Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description=f"a whole number from 1 to {QUANTITY_MAX}")]
 Waitlist = Annotated[Literal["strict", "first_fit", "off"], Meta(description='one of "strict", "first_fit" and "off"')]
-Challenge = Annotated[Literal["none", "proof_of_work"], Meta(description='"none" or "proof_of_work"')]
-Later = Annotated[dict[str, Any], Meta(description="null or an object")]
+Challenge = Annotated[
+    Literal["none", "proof_of_work", "outside"], Meta(description='one of "none", "proof_of_work" and "outside"')
+]
+OfferSeconds = Annotated[
+    int, Meta(ge=OFFER_MS_MIN // 1000, le=HOLD_MS_MAX // 1000, description="a whole number of seconds from 10 to 86400")
+]
 
 
 class TicketTypeBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -78,8 +87,9 @@ class CreateEventBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     waitlist: Waitlist = "strict"
     webhook_url: Url | None = None
     challenge: Challenge = "none"
-    waiting_room: Later | None = None
-    seat_map: Later | None = None
+    offer_seconds: OfferSeconds | None = None
+    waiting_room: RoomBody | None = None
+    seat_map: SeatMapBody | None = None
 
 
 class ChangeEventBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -100,18 +110,19 @@ class ChangeEventBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     max_holds_per_user: PerUser | UnsetType | None = UNSET
     waitlist: Waitlist | UnsetType = UNSET
     webhook_url: Url | UnsetType | None = UNSET
-    challenge: Challenge = "none"
-    waiting_room: Later | None = None
-    seat_map: Later | None = None
+    challenge: Challenge | UnsetType = UNSET
+    offer_seconds: OfferSeconds | UnsetType | None = UNSET
+    waiting_room: RoomChangeBody | UnsetType | None = UNSET
+    seat_map: SeatMapBody | UnsetType | None = UNSET
 
 
 _create = BodyDecoder(CreateEventBody)
 _change = BodyDecoder(ChangeEventBody)
 
 
-def create_event_command(body: bytes) -> CreateEvent:
+def create_event_command(body: bytes, seed: bytes) -> CreateEvent:
+    """`seed`: by chance, for a waiting room's lot."""
     asked = _create.decode(body)
-    _refuse_later(asked)
     return CreateEvent(
         _name(asked.name, "name"),
         to_ms(asked.starts_at, "startsAt"),
@@ -131,12 +142,16 @@ def create_event_command(body: bytes) -> CreateEvent:
         max_holds_per_user=asked.max_holds_per_user,
         waitlist=WAITLISTS[asked.waitlist],
         webhook_url=None if asked.webhook_url is None else check_web_url(asked.webhook_url, "webhookUrl"),
+        challenge=CHALLENGES[asked.challenge],
+        offer_ms=_offer_ms(asked.offer_seconds),
+        room=None if asked.waiting_room is None else room_spec(asked.waiting_room),
+        seat_map=() if asked.seat_map is None else section_specs(asked.seat_map),
+        seed=seed,
     )
 
 
-def change_event_command(body: bytes, event_id: int, hold_ms: int) -> ChangeEvent:
+def change_event_command(body: bytes, event_id: int, hold_ms: int, seed: bytes) -> ChangeEvent:
     asked = _change.decode(body)
-    _refuse_later(asked)
     return ChangeEvent(
         event_id,
         hold_ms=hold_ms,
@@ -156,6 +171,11 @@ def change_event_command(body: bytes, event_id: int, hold_ms: int) -> ChangeEven
         webhook_url=check_web_url(asked.webhook_url, "webhookUrl")
         if isinstance(asked.webhook_url, str)
         else asked.webhook_url,
+        challenge=UNSET if asked.challenge is UNSET else CHALLENGES[asked.challenge],
+        offer_ms=UNSET if asked.offer_seconds is UNSET else _offer_ms(asked.offer_seconds),
+        room=room_change(asked.waiting_room) if isinstance(asked.waiting_room, RoomChangeBody) else asked.waiting_room,
+        seat_map=UNSET if asked.seat_map is UNSET else () if asked.seat_map is None else section_specs(asked.seat_map),
+        seed=seed,
         types=tuple(_type_change(each, f"ticketTypes[{index}]") for index, each in enumerate(asked.ticket_types)),
     )
 
@@ -169,14 +189,8 @@ def _type_change(change: TicketTypeChangeBody, field: str) -> TypeChange:
     )
 
 
-def _refuse_later(asked: CreateEventBody | ChangeEventBody) -> None:
-    for field, is_asked in (
-        ("challenge", asked.challenge != "none"),
-        ("waitingRoom", asked.waiting_room is not None),
-        ("seatMap", asked.seat_map is not None),
-    ):
-        if is_asked:
-            raise invalid_field(field, "is not available in this version; leave it out")
+def _offer_ms(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * 1000
 
 
 def _name(name: str, field: str) -> str:

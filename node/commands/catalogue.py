@@ -18,6 +18,7 @@ import msgspec
 import orjson
 
 from ...engine.codes import Code
+from ...engine.limits import SEED_BYTES
 from ...engine.replies import Refusal
 from ...engine.rules.event import create_event
 from ...engine.state import State
@@ -82,7 +83,7 @@ def fault_of(body: bytes) -> str:
     if len(body) > BODY_BYTES_MAX:
         return f"it has {len(body)} bytes; a node takes at most {BODY_BYTES_MAX}"
     try:
-        _, reply = create_event(State(), 0, create_event_command(body))
+        _, reply = create_event(State(), 0, create_event_command(body, bytes(SEED_BYTES)))
     except RefusedError as refused:
         problem = orjson.loads(refused.answer.body)
         is_json = problem["code"] != Code.INVALID_JSON

@@ -81,14 +81,22 @@ class Inspection:
         return list(self._walk(Story(), last_seq, lambda seq, _: seq >= first_seq))
 
     def history(self, booking_id: int) -> tuple[str, list[Told]]:
-        """A booking in a sentence, and everything that happened to it. Raises NothingFoundError."""
+        """A booking in a sentence, and everything that happened to it and to its user's places in the event's waiting
+        room. Raises NothingFoundError.
+        """
         story = Story()
         told = list(self._walk(story, self.last_seq, lambda _, fact: concerns(story, fact, booking_id)))
         booking = story.bookings.get(booking_id)
         if not told:
             known = f"its bookings go up to {max(story.bookings)}" if story.bookings else "it has no bookings"
             raise NothingFoundError(f"There is no booking {booking_id} in this journal: {known}; {self._extent()}.")
-        return _headline(story, booking) if booking is not None else f"Booking {booking_id}", told
+        if booking is None:
+            return f"Booking {booking_id}", told
+        if booking.event_id in story.queued:  # who it belongs to is known by now, so look once more
+            visitor = Visitor(booking.user_id, booking.event_id)
+            told += self._walk(Story(), self.last_seq, lambda _, fact: visitor.is_meant(fact))
+            told.sort(key=lambda each: each.seq)
+        return _headline(story, booking), told
 
     def _walk(self, story: Story, last_seq: int, wanted: Callable[[int, f.Fact], bool]) -> Iterator[Told]:
         """Follow the whole story up to `last_seq`, and tell what is wanted of it."""
@@ -119,6 +127,32 @@ def concerns(story: Story, fact: f.Fact, booking_id: int) -> bool:
     if isinstance(fact, f.PaymentPending | f.PaymentSucceeded | f.PaymentFailed | f.PaymentAbandoned):
         return story.booking_paid_by(fact.payment_id) == booking_id
     return getattr(fact, "booking_id", None) == booking_id
+
+
+class Visitor:
+    """Somebody in an event's waiting room. Hand it every fact in order."""
+
+    def __init__(self, user_id: str, event_id: int) -> None:
+        self._user_id, self._event_id = user_id, event_id
+        self._arrivals = 0
+        self._mine: set[int] = set()  # arrivals
+
+    def is_meant(self, fact: f.Fact) -> bool:
+        """Whether the fact is about them in the waiting room, and not about a booking."""
+        if getattr(fact, "event_id", None) != self._event_id:
+            return False
+        if isinstance(fact, f.QueueJoined):
+            self._arrivals += 1
+            if fact.user_id == self._user_id:
+                self._mine.add(self._arrivals)
+            return fact.user_id == self._user_id
+        if isinstance(fact, f.RoomRemoved):
+            return bool(self._mine)
+        if isinstance(fact, f.QueueLeft):
+            return fact.arrival in self._mine
+        if isinstance(fact, f.TurnsLapsed):
+            return not self._mine.isdisjoint(fact.arrivals)
+        return isinstance(fact, f.Suspected) and not fact.booking_id and fact.user_id == self._user_id
 
 
 def _headline(story: Story, booking: KnownBooking) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ..options import NodeOptions, TlsFiles, parse_address, parse_name
+from ..options import GateOptions, NodeOptions, TlsFiles, parse_address, parse_name
 from .flags import SETTINGS, examples, flag
 
 HOLD_SECONDS_MAX = 24 * 3600
@@ -47,6 +47,27 @@ def _hold_ms(_context: click.Context, _parameter: click.Parameter, value: float)
     if not (math.isfinite(value) and 0 < value <= HOLD_SECONDS_MAX):
         raise click.BadParameter(f"write a number of seconds above 0, up to {HOLD_SECONDS_MAX} (a day).")
     return max(round(value * 1000), 1)
+
+
+def _limit(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    from ...http.access.buckets import parse_limit
+
+    try:
+        if value is not None:
+            parse_limit(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+def _networks(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    from ...http.access.addresses import parse_networks
+
+    try:
+        parse_networks(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
 
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -96,6 +117,40 @@ def _name_flag(default: str) -> Callable[[Any], Any]:
 
 
 _COMMON = (
+    flag(
+        "--limit-per-user",
+        callback=_limit,
+        metavar="RATE/BURST",
+        help="How many bookings and the like a second, and how many at once, of one user; none: no limit.  "
+        "[default: 20/100 where authentication is configured]",
+    ),
+    flag(
+        "--limit-per-address",
+        callback=_limit,
+        metavar="RATE/BURST",
+        help="How many calls of one address (IPv6: /64).  [default: 200/2000 where authentication is configured]",
+    ),
+    flag(
+        "--limit-exempt",
+        callback=_networks,
+        default="127.0.0.0/8,::1",
+        metavar="NETWORKS",
+        help="Addresses that are not counted, such as a venue's own desk; none: all are.",
+    ),
+    flag(
+        "--trusted-proxies",
+        callback=_networks,
+        default="none",
+        metavar="NETWORKS",
+        help="Whose X-Forwarded-For is believed.",
+    ),
+    flag(
+        "--challenge-number-max",
+        type=click.IntRange(min=1, max=1_000_000),
+        default=50_000,
+        metavar="N",
+        help="How many hashes the proof of work takes at most while little comes in; up to ten times that in a rush.",
+    ),
     flag("--replication-certificate", type=_file, metavar="FILE", help="TLS between nodes: this node's certificate."),
     flag("--replication-key", type=_file, metavar="FILE", help="The certificate's key."),
     flag("--replication-authority", type=_file, metavar="FILE", help="Who signs the certificates of all nodes."),
@@ -129,13 +184,19 @@ def _run(
     replication_certificate: Path | None,
     replication_key: Path | None,
     replication_authority: Path | None,
+    limit_per_user: str | None,
+    limit_per_address: str | None,
+    limit_exempt: str,
+    trusted_proxies: str,
+    challenge_number_max: int,
     **options: Any,
 ) -> None:
     from ..serve import run
 
     host, port = listen
     tls = _tls(replication_certificate, replication_key, replication_authority)
-    sys.exit(run(NodeOptions(kind=kind, host=host, port=port, tls=tls, **options)))
+    gate = GateOptions(limit_per_user, limit_per_address, limit_exempt, trusted_proxies, challenge_number_max)
+    sys.exit(run(NodeOptions(kind=kind, host=host, port=port, tls=tls, gate=gate, **options)))
 
 
 @click.command(

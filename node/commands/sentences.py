@@ -13,6 +13,7 @@ from ...engine import facts as f
 from ...engine import replies
 from ...engine.status import BOOKING_NAMES, REFUND_NAMES
 from ...http.wire.times import format_ms
+from .sentences_onsale import SENTENCES_OF_THE_ONSALE
 from .sentences_outside import SENTENCES_OF_THE_OUTSIDE
 from .story import KnownEvent, Story
 
@@ -36,6 +37,9 @@ DETAILS_IN_WORDS = {
     "max_per_user": "how many tickets a user may have",
     "max_holds_per_user": "how many holds a user may have",
     "waitlist": "its waitlist",
+    "webhook_url": "where its organiser is told",
+    "challenge": "whether a challenge is asked for",
+    "offer_ms": "how long those in line have once it is their turn",
 }
 
 
@@ -77,28 +81,37 @@ def _event_changed(story: Story, fact: f.EventChanged) -> str:
 
 
 def _held(story: Story, fact: f.Held) -> str:
+    tickets = story.tickets(fact.event_id, fact.ticket_type_id, fact.quantity)
     return (
-        f"Booking {fact.booking_id}: {story.tickets(fact.event_id, fact.ticket_type_id, fact.quantity)} of "
-        f"{story.event(fact.event_id)} held for {fact.user_id} at {story.money(fact.event_id, fact.amount_minor)}, "
-        f"until {format_ms(fact.expires_ms)} ({_seconds(fact.expires_ms - story.at_ms)})."
+        f"Booking {fact.booking_id}: {tickets} of {story.event(fact.event_id)}"
+        f"{story.seats(fact.event_id, fact.seats)} held for {fact.user_id} at "
+        f"{story.money(fact.event_id, fact.amount_minor)}, until {format_ms(fact.expires_ms)} "
+        f"({_seconds(fact.expires_ms - story.at_ms)})."
     )
 
 
 def _waited(story: Story, fact: f.Waited) -> str:
     before = story.waiting.get(fact.ticket_type_id, 0)
     why = f"{before} wait already" if before else "not enough were free"
+    others = [story.ticket_type(fact.event_id, each) for each in fact.also]
+    any_of = f", or of {' or '.join(others)}, whichever is free first," if others else ""
     return (
         f"Booking {fact.booking_id}: {fact.user_id} stands in line for "
-        f"{story.tickets(fact.event_id, fact.ticket_type_id, fact.quantity)} of {story.event(fact.event_id)}, at "
-        f"position {before + 1}, because {why}."
+        f"{story.tickets(fact.event_id, fact.ticket_type_id, fact.quantity)}{any_of} of "
+        f"{story.event(fact.event_id)}, at position {before + 1}, because {why}."
     )
 
 
 def _promoted(story: Story, fact: f.Promoted) -> str:
+    booking = story.bookings.get(fact.booking_id)
+    tickets, seats = story.tickets_of(fact.booking_id), ""
+    if booking is not None:
+        ticket_type_id = fact.ticket_type_id or booking.ticket_type_id
+        tickets = story.tickets(booking.event_id, ticket_type_id, booking.quantity)
+        seats = story.seats(booking.event_id, fact.seats)
     return (
-        f"Booking {fact.booking_id}: its turn came, {story.cause_of_promotion(fact.booking_id)}; "
-        f"{story.tickets_of(fact.booking_id)} held for {story.user_of(fact.booking_id)} until "
-        f"{format_ms(fact.expires_ms)}."
+        f"Booking {fact.booking_id}: its turn came, {story.cause_of_promotion(fact)}; {tickets}{seats} held for "
+        f"{story.user_of(fact.booking_id)} until {format_ms(fact.expires_ms)}."
     )
 
 
@@ -117,6 +130,7 @@ def _lapsed(story: Story, fact: f.Lapsed) -> str:
 
 CANCELLED_IN_WORDS = {
     "given_up": "was given up by its user",
+    "declined": "ended because its user declined what was offered from the line",
     "event_cancelled": "ended because its event was cancelled",
     "capacity": "ended because it is for more tickets than there are in all now",
 }
@@ -298,7 +312,7 @@ _SENTENCES: dict[type, Callable[[Story, Any], str]] = {
     f.SyncStandbysSet: _sync_standbys_set,
     f.TicketKeySaved: _ticket_key_saved,
 }
-_SENTENCES |= SENTENCES_OF_THE_OUTSIDE
+_SENTENCES |= SENTENCES_OF_THE_OUTSIDE | SENTENCES_OF_THE_ONSALE
 assert set(_SENTENCES) == set(f.Fact.__args__), "every fact has its words"
 
 
@@ -330,6 +344,10 @@ def answer(story: Story, reply: replies.Reply) -> str:
             return f"A request was answered with user {reply.user_id}."
         case replies.Admitted():
             return f"A request was answered: ticket {reply.number} of booking {reply.booking_id} admits."
+        case replies.Queued():
+            what = f"with number {reply.number}" if reply.number else "whose number is drawn at the opening"
+            had = "" if reply.joined else ", had before"
+            return f"A request was answered with arrival {reply.arrival} at {story.event(reply.event_id)}, {what}{had}."
         case replies.Done():
             return "A request was answered; nothing had to change."
 

@@ -1,16 +1,19 @@
 """What must be remembered of earlier facts, so that a later one can be told in words.
 
-Owns names, prices, who has which booking, who waits, and what has just freed tickets. Follows the facts and decides
-nothing; hand it every one, in order. What came before the first fact it was handed is told with less.
+Owns names, prices, seats, who has which booking, who waits, who came to a waiting room, and what has just freed
+tickets. Follows the facts and decides nothing; hand it every one, in order. What came before the first fact it was
+handed is told with less.
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from ...engine import facts as f
 from ...engine.money import format_minor
+from ...engine.seats import Seating
 
 
 class KnownEvent(msgspec.Struct):
@@ -37,6 +40,16 @@ class KnownBooking(msgspec.Struct):
     refunded_minor: int = 0
 
 
+class KnownRoom(msgspec.Struct):
+    """A waiting room. `whole`: it was followed from its beginning."""
+
+    whole: bool
+    commitment: str = ""
+    arrivals: int = 0
+    through: int = 0  # numbers up to here were admitted
+    visitors: dict[int, str] = {}  # by arrival
+
+
 class Cause(msgspec.Struct, frozen=True):
     """What freed tickets, and where."""
 
@@ -51,13 +64,19 @@ class Story:
         self.payments: dict[int, tuple[int, int]] = {}  # id: (booking, amount)
         self.refunds: dict[int, tuple[int, int]] = {}
         self.waiting: dict[int, int] = {}  # by ticket type, how many
+        self.also_waits_for: dict[int, tuple[int, ...]] = {}  # by booking, further ticket types
+        self.rooms: dict[int, KnownRoom] = {}  # by event
+        self.queued: set[int] = set()  # events to whose waiting room somebody came
+        self.seat_maps: dict[int, Seating] = {}  # by event
         self.members: dict[str, f.MemberSaved] = {}
         self.leader = ""  # a member's name
         self.seq = 0
         self.at_ms = 0
+        self.whole = False  # the first fact it was handed was the very first
         self._freed: dict[int, Cause] = {}  # by ticket type, in this batch
 
     def begin_batch(self, first_seq: int, at_ms: int) -> None:
+        self.whole = self.whole or first_seq == 1
         self.seq = first_seq  # of the fact that comes next
         self.at_ms = at_ms
         self._freed.clear()
@@ -84,9 +103,27 @@ class Story:
         return self.money(booking.event_id if booking else 0, amount_minor)
 
     def tickets(self, event_id: int, ticket_type_id: int, quantity: int) -> str:
+        return f"{quantity} x {self.ticket_type(event_id, ticket_type_id)}"
+
+    def ticket_type(self, event_id: int, ticket_type_id: int) -> str:
         event = self.events.get(event_id)
         known = event.types.get(ticket_type_id) if event is not None else None
-        return f"{quantity} x {known.name if known is not None else f'ticket type {ticket_type_id}'}"
+        return known.name if known is not None else f"ticket type {ticket_type_id}"
+
+    def seats(self, event_id: int, seats: tuple[int, ...]) -> str:
+        """As the end of what is said of tickets; nothing where they have no seats."""
+        if not seats:
+            return ""
+        seating = self.seat_maps.get(event_id)
+        known = seating is not None and max(seats) < seating.seats
+        names = [seating.name(seat) if known and seating is not None else f"{seat}" for seat in seats]
+        return f", seat {names[0]}" if len(names) == 1 else f", seats {', '.join(names[:-1])} and {names[-1]}"
+
+    def visitor(self, event_id: int, arrival: int) -> str:
+        """Who has this place in the event's waiting room."""
+        room = self.rooms.get(event_id)
+        user_id = room.visitors.get(arrival) if room is not None else None
+        return f"{user_id} (arrival {arrival})" if user_id is not None else f"arrival {arrival}"
 
     def tickets_of(self, booking_id: int) -> str:
         booking = self.bookings.get(booking_id)
@@ -102,9 +139,10 @@ class Story:
         booking = self.bookings.get(booking_id)
         return booking.user_id if booking is not None else "its user"
 
-    def cause_of_promotion(self, booking_id: int) -> str:
-        booking = self.bookings.get(booking_id)
-        cause = self._freed.get(booking.ticket_type_id) if booking is not None else None
+    def cause_of_promotion(self, fact: f.Promoted) -> str:
+        booking = self.bookings.get(fact.booking_id)
+        ticket_type_id = fact.ticket_type_id or (booking.ticket_type_id if booking is not None else 0)
+        cause = self._freed.get(ticket_type_id)
         if cause is None:
             return "as the line was served further"
         return f"because {cause.words} in the same step (seq {cause.seq})"
@@ -116,7 +154,8 @@ class Story:
         if booking is None:
             return
         if booking.status == "waiting" and status != "waiting":
-            self.waiting[booking.ticket_type_id] = self.waiting.get(booking.ticket_type_id, 1) - 1
+            for each in (booking.ticket_type_id, *self.also_waits_for.pop(booking_id, ())):
+                self.waiting[each] = self.waiting.get(each, 1) - 1
         booking.status = status
         booking.expires_ms = expires_ms or booking.expires_ms
 
@@ -156,11 +195,27 @@ def _waited(story: Story, fact: f.Waited) -> None:
     story.bookings[fact.booking_id] = KnownBooking(
         fact.booking_id, fact.user_id, fact.event_id, fact.ticket_type_id, fact.quantity, fact.amount_minor, "waiting"
     )
-    story.waiting[fact.ticket_type_id] = story.waiting.get(fact.ticket_type_id, 0) + 1
+    for each in (fact.ticket_type_id, *fact.also):
+        story.waiting[each] = story.waiting.get(each, 0) + 1
+    if fact.also:
+        story.also_waits_for[fact.booking_id] = fact.also
 
 
 def _promoted(story: Story, fact: f.Promoted) -> None:
     story.set_status(fact.booking_id, "held", fact.expires_ms)
+    booking = story.bookings.get(fact.booking_id)
+    if booking is not None and fact.ticket_type_id:
+        booking.ticket_type_id, booking.amount_minor = fact.ticket_type_id, fact.amount_minor
+
+
+def _left_line(story: Story, fact: f.LeftLine) -> None:
+    booking = story.bookings.get(fact.booking_id)
+    if booking is None:
+        return
+    story.waiting[fact.ticket_type_id] = story.waiting.get(fact.ticket_type_id, 1) - 1
+    lines = [booking.ticket_type_id, *story.also_waits_for.get(booking.id, ())]
+    lines.remove(fact.ticket_type_id)
+    booking.ticket_type_id, story.also_waits_for[booking.id] = lines[0], tuple(lines[1:])
 
 
 def _lapsed(story: Story, fact: f.Lapsed) -> None:
@@ -169,7 +224,7 @@ def _lapsed(story: Story, fact: f.Lapsed) -> None:
 
 
 def _booking_cancelled(story: Story, fact: f.BookingCancelled) -> None:
-    how = "was given up" if fact.reason == "given_up" else "was cancelled"
+    how = {"given_up": "was given up", "declined": "was declined"}.get(fact.reason, "was cancelled")
     story.free(fact.booking_id, f"booking {fact.booking_id} {how}")
     story.set_status(fact.booking_id, "cancelled")
 
@@ -206,6 +261,38 @@ def _refund_succeeded(story: Story, fact: f.RefundSucceeded) -> None:
         booking.status = "refunded" if booking.refunded_minor >= booking.amount_minor else "partially_refunded"
 
 
+def _room_set(story: Story, fact: f.RoomSet) -> None:
+    room = story.rooms.setdefault(fact.event_id, KnownRoom(story.whole))
+    if fact.seed:
+        room.commitment = sha256(fact.seed).hexdigest()
+
+
+def _room_removed(story: Story, fact: f.RoomRemoved) -> None:
+    story.rooms.pop(fact.event_id, None)
+
+
+def _queue_joined(story: Story, fact: f.QueueJoined) -> None:
+    story.queued.add(fact.event_id)
+    room = story.rooms.get(fact.event_id)
+    if room is not None:
+        room.arrivals += 1
+        if room.whole:
+            room.visitors[room.arrivals] = fact.user_id
+
+
+def _queue_admitted(story: Story, fact: f.QueueAdmitted) -> None:
+    room = story.rooms.get(fact.event_id)
+    if room is not None:
+        room.through = fact.through
+
+
+def _seat_map_set(story: Story, fact: f.SeatMapSet) -> None:
+    if fact.layout:
+        story.seat_maps[fact.event_id] = Seating(fact.layout)
+    else:
+        story.seat_maps.pop(fact.event_id, None)
+
+
 def _epoch_begun(story: Story, fact: f.EpochBegun) -> None:
     story.leader = fact.leader
 
@@ -232,6 +319,12 @@ _MEMORIES: dict[type, Callable[[Story, Any], None]] = {
     f.PaymentAbandoned: _payment_ended,
     f.RefundStarted: _refund_started,
     f.RefundSucceeded: _refund_succeeded,
+    f.LeftLine: _left_line,
+    f.RoomSet: _room_set,
+    f.RoomRemoved: _room_removed,
+    f.QueueJoined: _queue_joined,
+    f.QueueAdmitted: _queue_admitted,
+    f.SeatMapSet: _seat_map_set,
     f.EpochBegun: _epoch_begun,
     f.MemberSaved: _member_saved,
     f.MemberRemoved: _member_removed,

@@ -8,12 +8,15 @@ import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from ...engine import facts as f
 from ...engine.apply import apply
 from ...engine.audit.auditor import Auditor, Money
+from ...engine.audit.fairness import FairnessWatch
+from ...engine.audit.fairness_report import Fairness
 from ...engine.invariants import check
 from ...engine.restore import restore
 from ...engine.state import State, state_hash
@@ -27,6 +30,7 @@ from ...journal.segments import HEADER_BYTES as SEGMENT_HEADER_BYTES
 from ...journal.segments import list_segments, read_header
 from ..recovery import CHECKPOINT_FILE
 from .data_folder import journal_of, used_by
+from .heads import differences
 
 PROGRESS_FACTS = 50_000
 HISTORY_ROWS_MAX = 50_000  # of what the state hands out for checkpoints, which are not written here
@@ -67,14 +71,20 @@ class Report(msgspec.Struct):
     notes: list[str] = []
     findings: list[Finding] = []
     findings_in_all: int = 0
+    head_agrees: bool | None = None  # with the one that was given; None: it was not compared
+    fairness: Fairness | None = None  # of the event that was asked for; None as well where it is not found
 
     def fault(self, finding: Finding) -> None:
         self.findings.append(finding)
         self.findings_in_all += 1
 
 
-def verify(data: Path, progress: Progress) -> Report:
-    """Read everything and report; what is wrong with the content is in the report.
+def verify(
+    data: Path, progress: Progress, *, fairness_of: int | None = None, head: dict[str, Any] | None = None
+) -> Report:
+    """Read everything and report; what is wrong with the content is in the report. `fairness_of`: an event.
+
+    `head`: one that was published, see heads.read_head.
 
     Raises NoJournal, JournalFailed, CheckpointFailed, NewerCheckpoint.
     """
@@ -83,7 +93,9 @@ def verify(data: Path, progress: Progress) -> Report:
     disk = journal_of(data)
     gc.disable()  # millions of rows and no cycles: looking for some takes longer than the work
     try:
-        _Verification(data, disk, report, progress).run()
+        _Verification(data, disk, report, progress, fairness_of).run()
+        if head is not None:
+            _compare_head(head, disk, report)
     finally:
         gc.enable()
     report.findings = _placed(disk, report.findings)
@@ -91,14 +103,31 @@ def verify(data: Path, progress: Progress) -> Report:
     return report
 
 
+def _compare_head(head: dict[str, Any], disk: RealDisk, report: Report) -> None:
+    if report.findings:
+        report.notes.append("The head was not compared, as the journal is not in order.")
+    elif report.first_seq > 1:
+        report.notes.append(
+            f"The head was not compared: the journal begins with seq {report.first_seq}. Take a folder that has all."
+        )
+    else:
+        different = differences(head, disk, bytes.fromhex(report.journal_id), report.last_seq)
+        report.head_agrees = not different
+        for what in different:
+            report.fault(Finding(what))
+
+
 class _Verification:
-    def __init__(self, data: Path, disk: RealDisk, report: Report, progress: Progress) -> None:
+    def __init__(
+        self, data: Path, disk: RealDisk, report: Report, progress: Progress, fairness_of: int | None = None
+    ) -> None:
         self.data = data
         self.disk = disk
         self.report = report
         self.progress = progress
         self.state: State | None = State()  # None as soon as a fact could not be applied
-        self.auditor = Auditor()
+        self.watch = None if fairness_of is None else FairnessWatch(fairness_of)
+        self.auditor = Auditor(watch=self.watch.see if self.watch is not None else None)
         self.checkpoint: Loaded | None = None
         self.in_use_by = used_by(data)
 
@@ -162,7 +191,8 @@ class _Verification:
         if state is None:
             self.report.fault(Finding(f"the journal begins with seq {recovered.first_seq}, and there is no checkpoint"))
             return False
-        self.state, self.auditor = state, Auditor.opened_at(state)
+        watch = self.watch.see if self.watch is not None else None
+        self.state, self.auditor = state, Auditor.opened_at(state, watch=watch)
         self.report.notes.append(
             f"The journal begins with seq {recovered.first_seq}; up to seq {state.seq} the checkpoint is believed."
         )
@@ -235,6 +265,8 @@ class _Verification:
         """What holds at the end: the sums, the invariants, and that the books and the engine agree."""
         report, state = self.report, self.state
         summary = self.auditor.finish()
+        if self.watch is not None and self.watch.found:
+            report.fairness = self.watch.finish()
         report.findings += [Finding(fault.what, fault.seq, fault.at_ms) for fault in summary.faults]
         report.findings_in_all += summary.faults_in_all
         report.events, report.bookings, report.money = summary.events, summary.bookings, summary.money

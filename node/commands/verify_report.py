@@ -7,6 +7,7 @@ from typing import Any
 
 from ...engine.money import format_minor
 from ...http.wire.times import format_ms
+from . import fairness
 from .output import print_table
 from .verify import Finding, Report
 
@@ -25,6 +26,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "stateHash": report.state_hash,
         "checkpointSeq": report.checkpoint_seq,
         "checkpointAgrees": report.checkpoint_agrees,
+        "headAgrees": report.head_agrees,
         "facts": report.facts,
         "events": report.events,
         "bookings": report.bookings,
@@ -41,7 +43,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "faultsInAll": report.findings_in_all,
         "seconds": round(report.seconds, 3),
         "factsPerSecond": _facts_per_second(report),
-    }
+    } | ({} if report.fairness is None else {"fairness": fairness.as_json(report.fairness)})
 
 
 def _finding_as_json(finding: Finding) -> dict[str, Any]:
@@ -72,8 +74,12 @@ def print_report(report: Report) -> None:
         ("checkpoint", _checkpoint(report)),
         ("time", f"{report.seconds:.2f} s, {_facts_per_second(report):,} facts/s"),
     ]
+    if report.head_agrees is not None:
+        rows.append(("published head", "agrees" if report.head_agrees else "DIFFERS"))
     rows += [("note", sentence) for sentence in report.notes]
     print_table((), rows)
+    if report.fairness is not None:
+        fairness.print_report(report.fairness)
     if report.findings:
         print_table(("seq", "segment", "byte", "fault"), [_row(finding) for finding in report.findings], numbers=(0, 2))
 

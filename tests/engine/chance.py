@@ -4,6 +4,7 @@ from collections.abc import Callable
 from random import Random
 
 from onsale.engine import commands as c
+from onsale.tests.engine.naive_base import DECIMALS
 from onsale.tests.engine.run import Run
 
 USERS = ("ann", "bob", "cid", "dan", "eve", "fay")
@@ -21,15 +22,17 @@ SAID_BY_THE_PROVIDER = c.SettlePayment | c.SettleRefund | c.TakeProviderEvent | 
 class Chance:
     """`step(number)`: let time pass, do what is due, or ask for something, with or without an idempotency key."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, onsale: bool = False) -> None:
+        """`onsale`: mostly what people do in the first minute of a sale."""
         self.run = run
+        self.makers = MAKERS | ONSALE if onsale else MAKERS
         self.asked: list[tuple[c.Command, c.Idempotency]] = []
         self.random = Random(0)
 
     def step(self, number: int) -> None:
         run, random = self.run, Random(number)
         self.random = random
-        makers, weights = zip(*MAKERS.items(), strict=True)
+        makers, weights = zip(*self.makers.items(), strict=True)
         (make,) = random.choices(makers, weights)
         command = make(self)
         if command is None:
@@ -79,6 +82,69 @@ class Chance:
         row = self.run.model.bookings.get(booking_id)
         return "someone" if row is None or self.random.random() < 0.05 else row["user"]
 
+    def proof(self) -> c.Proof | None:
+        """None, one of a few that may have been used, or a new one, perhaps too late."""
+        pick = self.random.choice
+        if self.random.random() < 0.4:
+            return pick((None, c.Proof(bytes([self.random.randrange(5)]) * 16, 10**15)))
+        expires_ms = self.run.now_ms + 1_000 * pick((0, 60, 300, 300, 300))
+        return c.Proof(expires_ms.to_bytes(8) + self.random.randbytes(8), expires_ms)
+
+    def place(self, event_id: int) -> tuple[str, int]:
+        """A user, and a place in the event's waiting room: mostly their own."""
+        room = self.run.model.rooms.get(event_id)
+        live = [place for place in room["places"] if place["status"] in ("admitted", "holding")] if room else []
+        if not live:
+            return self.random.choice(USERS), self.random.choice((0, event_id << 32 | 1))
+        place = self.random.choice(live)
+        user = place["user"] if self.random.random() < 0.9 else self.random.choice(USERS)
+        return user, event_id << 32 | place["arrival"]
+
+    def book_in_turn(self) -> c.Command | None:
+        pick, rooms = self.random.choice, list(self.run.model.rooms)
+        if not rooms:
+            return None
+        event_id = pick(rooms)
+        user, place_id = self.place(event_id)
+        return c.Book(user, event_id, pick(HOLDS_MS), "A", pick((1, 1, 2)), place_id=place_id)
+
+    def book_any(self) -> c.Command:
+        pick = self.random.choice
+        types = pick((("A", "B"), ("B", "A"), ("B", 1), ("A", "A"), ("A", "nowhere"), ("B",)))
+        user, quantity = pick(USERS), pick((1, 2, 2, 3, 3, 4))
+        return c.Book(
+            user, pick((1, 1, 1, 2)), pick(HOLDS_MS), quantity=quantity, ticket_types=types, proof=self.proof()
+        )
+
+    def join_queue(self) -> c.Command:
+        event_id = self.random.choice((*self.run.model.rooms, 2))
+        return c.JoinQueue(self.random.choice(USERS), event_id, self.proof())
+
+    def leave_queue(self) -> c.Command | None:
+        rooms = list(self.run.model.rooms.items())
+        if not rooms:
+            return None
+        event_id, room = self.random.choice(rooms)
+        return c.LeaveQueue(event_id, self.random.randint(1, len(room["places"]) + 1))
+
+    def room(self) -> c.Command:
+        random, pick, now_ms = self.random, self.random.choice, self.run.now_ms
+        event_id = pick((2, 2, 2, 3, 1))
+        if random.random() < (0.5 if event_id == 1 else 0.1):
+            return c.ChangeEvent(event_id, room=None)
+        told = {
+            "admit_per_minute": pick((1, 30, 60, 600, 0)),
+            "max_inside": pick((None, 1, 2)),
+            "opens_ms": pick((None, now_ms + 1_000, now_ms + 60_000)),
+            "shuffle": pick((True, False)),
+            "turn_ms": pick((10_000, 60_000, 600_000, 1)),
+            "state": pick((2, 2, 2, 3, 4)),
+        }
+        for name in random.sample(sorted(told), random.choice((3, 4, 5))):
+            del told[name]
+        change = c.RoomChange(**told, by_stock=False)
+        return c.ChangeEvent(event_id, room=change, seed=random.randbytes(32))
+
     def book(self) -> c.Command:
         pick = self.random.choice
         return c.Book(
@@ -88,6 +154,7 @@ class Chance:
             pick((1,) * 8 + ("A",) * 8 + (None, "B", 2, "2", "nowhere")),
             pick((1, 1, 1, 1, 2, 2, 2, 3, 4, 7)),
             pick((True,) * 7 + (False,)),
+            proof=self.proof() if self.random.random() < 0.3 else None,
         )
 
     def give_up(self) -> c.Command:
@@ -99,7 +166,8 @@ class Chance:
         booking_id = self.live("held", "held", "paying")
         row = model.bookings.get(booking_id, {"event": 1, "amount": 1000})
         currency = model.events[row["event"]]["currency"]
-        right = {"EUR": f"{row['amount'] / 100:.2f}", "JPY": f"{row['amount']}"}.get(currency, f"{row['amount']}e-3")
+        decimals = DECIMALS[currency]
+        right = f"{row['amount'] / 10**decimals:.{decimals}f}"
         amount = pick((right,) * 12 + ("1", "", "x", "-5", "10.001"))
         named = pick((booking_id, booking_id, None))
         return c.StartPayment(self.whose(booking_id), row["event"], amount, named, pick((None, "card", "card")))
@@ -206,9 +274,9 @@ class Chance:
         )
 
     def stock(self) -> c.Command:
-        type_id = self.random.choice((1, 1, 1, 2))
-        change = c.TypeChange(id=type_id, capacity=self.random.randrange(10))
-        return c.ChangeEvent(1, types=(change,), hold_ms=self.random.choice(HOLDS_MS))
+        type_ids = self.random.choice(((1,), (1,), (1,), (2,), (1, 2)))
+        changes = tuple(c.TypeChange(id=type_id, capacity=self.random.randrange(10)) for type_id in type_ids)
+        return c.ChangeEvent(1, types=changes, hold_ms=self.random.choice(HOLDS_MS))
 
     def change(self) -> c.Command:
         random, now_ms = self.random, self.run.now_ms
@@ -223,8 +291,10 @@ class Chance:
             "hold_ms": random.choice(HOLDS_MS),
             "venue": random.choice(("", "The Hall", "The Other Hall")),
             "webhook_url": random.choice(HOOKS),
+            "challenge": random.choice((0, 0, 1, 2)),
+            "offer_ms": random.choice((None, 10_000, 60_000)),
         }
-        for name in random.sample(sorted(told), random.choice((7, 8, 9, 9, 10))):
+        for name in random.sample(sorted(told), random.choice((9, 10, 11, 11, 12))):
             del told[name]
         return c.ChangeEvent(self.event_id(), types=self.type_changes(), **told)
 
@@ -286,6 +356,11 @@ MAKERS: dict[Callable[[Chance], c.Command | None], float] = {
     Chance.chores: 6,
     Chance.checkpoint: 2,
     Chance.again: 3,
+    Chance.book_any: 8,
+    Chance.book_in_turn: 6,
+    Chance.join_queue: 8,
+    Chance.leave_queue: 1.5,
+    Chance.room: 3,
     Chance.give_up: 6,
     Chance.pay: 14,
     Chance.settle_payment: 14,
@@ -311,4 +386,17 @@ MAKERS: dict[Callable[[Chance], c.Command | None], float] = {
     Chance.remove_member: 0.4,
     Chance.set_sync_standbys: 0.5,
     Chance.save_ticket_key: 0.4,
+}
+ONSALE: dict[Callable[[Chance], c.Command | None], float] = {
+    Chance.book: 12,
+    Chance.book_any: 24,
+    Chance.book_in_turn: 24,
+    Chance.join_queue: 24,
+    Chance.leave_queue: 4,
+    Chance.room: 4,
+    Chance.stock: 10,
+    Chance.refund: 3,
+    Chance.delivery: 1,
+    Chance.save_user: 1,
+    Chance.cancel: 0.1,
 }

@@ -17,6 +17,7 @@ from onsale.journal.batch import seal
 from onsale.journal.disk import RealDisk
 from onsale.journal.recovery import create_journal
 from onsale.journal.writer import JournalAppender
+from onsale.tests.engine.onsale_histories import onsale_step
 
 START_MS = 1_795_000_000_000
 HOLD_MS = 300_000
@@ -217,6 +218,8 @@ def _random_step(history: History, random: Random, step: int) -> None:
         cluster_step(history, step // 30)
     if step % 20 == 11:
         outside_step(history, random, step // 20)
+    if step % 7 == 2:
+        onsale_step(history, step // 7)
     if random.random() < 0.2:
         history.pass_time(random.choice((1, 10, 1_000, 20_000, 60_000, 250_000)))
     key = f"key-{step}" if random.random() < 0.5 else ""

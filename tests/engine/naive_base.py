@@ -11,7 +11,7 @@ HOUR_MS = 60 * 60 * 1000
 PAYING_MS = 15 * 60 * 1000
 WARN_MS = 60 * 1000
 DECIMALS = {"EUR": 2, "JPY": 0, "KWD": 3}
-TRY_AGAIN = {"too_early", "overloaded"}
+TRY_AGAIN = {"too_early", "overloaded", "queue_required", "challenge_required"}
 
 HOLDING = ("held", "paying")
 SOLD = ("confirmed", "partial_refund_pending", "partially_refunded")
@@ -68,6 +68,16 @@ class Base:
 
     def ask(self, now: int, command: c.Command, key: c.Idempotency | None = None) -> Answer:
         self.now = now
+        try:
+            return self._ask(command, key)
+        finally:
+            self.settle_turns()
+
+    def settle_turns(self) -> None:
+        """See naive_onsale."""
+
+    def _ask(self, command: c.Command, key: c.Idempotency | None) -> Answer:
+        now = self.now
         handle = getattr(self, "on_" + re.sub(r"(?<!^)(?=[A-Z])", "_", type(command).__name__).lower())
         if key is None:
             return handle(command)
@@ -97,7 +107,9 @@ class Base:
         )
 
     def line(self, kind: Row) -> list[Row]:
-        return sorted((b for b in self._of(kind) if b["status"] == "waiting"), key=lambda b: b["joined"])
+        """All who would take these tickets, some of them others as well."""
+        waiting = [b for b in self.bookings.values() if b["status"] == "waiting"]
+        return sorted((b for b in waiting if kind["id"] in (b["type"], *b["also"])), key=lambda b: b["joined"])
 
     def _of(self, kind: Row) -> list[Row]:
         return [b for b in self.bookings.values() if b["type"] == kind["id"]]
@@ -152,7 +164,10 @@ class Base:
             return 0
         for booking in self.line(kind):
             if booking["quantity"] > kind["capacity"] and done < room:
-                self._end(booking, "cancelled", "cancelled")
+                if booking["also"]:
+                    self._leave_line(booking, kind)
+                else:
+                    self._end(booking, "cancelled", "cancelled")
                 done += 1
         for booking in self.line(kind):
             if done >= room:
@@ -160,12 +175,21 @@ class Base:
             if booking["quantity"] > kind["capacity"]:
                 continue
             if booking["quantity"] <= self.free(kind):
-                booking.update(status="held", held_at=self.now, expires=self.now + hold_ms)
+                if booking["type"] != kind["id"]:
+                    booking.update(type=kind["id"], amount=kind["price"] * booking["quantity"])
+                lasts_ms = hold_ms if event["offer_ms"] is None else event["offer_ms"]
+                booking.update(status="held", held_at=self.now, expires=self.now + lasts_ms, also=[])
                 self._tell(booking, "your_turn")
                 done += 1
             elif event["waitlist"] == 1:
                 break
         return done
+
+    def _leave_line(self, booking: Row, kind: Row) -> None:
+        lines = [number for number in (booking["type"], *booking["also"]) if number != kind["id"]]
+        if booking["type"] != lines[0]:
+            booking["amount"] = self.types[lines[0]]["price"] * booking["quantity"]
+        booking.update(type=lines[0], also=lines[1:])
 
     def _lapses(self, booking: Row) -> int:
         """When a hold ends; while a payment is under way not before a quarter of an hour after it began."""
@@ -195,6 +219,8 @@ EVENT_FIELDS = (
     "max_holds_per_user",
     "waitlist",
     "webhook_url",
+    "challenge",
+    "offer_ms",
 )
 
 STATUS_NUMBERS = {

@@ -3,10 +3,11 @@
 from msgspec import UNSET
 
 from onsale.engine import commands as c
-from onsale.tests.engine.naive_base import CLAIMED, DECIMALS, DONE, EVENT_FIELDS, Answer, Base, Row, minor, no
+from onsale.tests.engine.naive_base import CLAIMED, DECIMALS, DONE, EVENT_FIELDS, Answer, Row, minor, no
+from onsale.tests.engine.naive_onsale import Onsale
 
 
-class Events(Base):
+class Events(Onsale):
     def on_create_event(self, asked: c.CreateEvent) -> Answer:
         event = {name: getattr(asked, name) for name in EVENT_FIELDS}
         if self._wrong(event) or not asked.types:
@@ -14,11 +15,16 @@ class Events(Base):
         prices = [minor(spec.price, event["currency"]) for spec in asked.types]
         if None in prices or len({spec.name for spec in asked.types}) < len(asked.types):
             return no("invalid_field")
+        room = None if asked.room is None else self.room_after(None, asked.room, asked.seed)
+        if asked.room is not None and room is None:
+            return no("invalid_field")
         event.update(
             id=self.next["event"], cancelled=False, closed=False, booked=False, disabled=False, told=0, tell_below=0
         )
         self.next["event"] += 1
         self.events[event["id"]] = event
+        if room is not None:
+            self.rooms[event["id"]] = room
         for spec, price in zip(asked.types, prices, strict=True):
             self._add_type(event, spec.name, price, spec.capacity)
         return self._event_reply(event, created=True)
@@ -54,6 +60,13 @@ class Events(Base):
         kinds = {kind["id"]: dict(kind) for kind in self._types(event)}
         if self._wrong(event) or not self._change_types(asked, before, event, kinds):
             return no("invalid_field")
+        if asked.room not in (UNSET, None):
+            room = self.room_after(before, asked.room, asked.seed)
+            if room is None:
+                return no("invalid_field")
+            self.rooms[event["id"]] = room
+        elif asked.room is None:
+            self.remove_room(before)
         noteworthy = any(
             before[name] != event[name] for name in ("name", "starts_ms", "ends_ms", "venue", "city", "country")
         )

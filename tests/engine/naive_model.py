@@ -22,18 +22,20 @@ from onsale.tests.engine.naive_base import (
 from onsale.tests.engine.naive_cluster import Cluster
 from onsale.tests.engine.naive_events import Events
 from onsale.tests.engine.naive_money import Money
+from onsale.tests.engine.naive_onsale import Onsale
 from onsale.tests.engine.naive_outside import Outside
 
 __all__ = ["STATUS_NUMBERS", "Answer", "Model"]
 
 
-class Model(Events, Money, Cluster, Outside):
+class Model(Events, Money, Cluster, Outside, Onsale):
     def on_book(self, asked: c.Book) -> Answer:
         event = self.events.get(asked.event_id)
         if event is None:
             return no("no_such_event")
-        kind = self._wanted(event, asked.ticket_type)
-        if kind is None:
+        wanted = asked.ticket_types or (asked.ticket_type,)
+        kinds = [self._wanted(event, each) for each in wanted]
+        if None in kinds or len({kind["id"] for kind in kinds}) < len(kinds):
             return no("invalid_field")
         if event["cancelled"]:
             return no("event_cancelled")
@@ -41,17 +43,45 @@ class Model(Events, Money, Cluster, Outside):
             return no("not_on_sale")
         if event["on_sale_ms"] is not None and self.now < event["on_sale_ms"]:
             return no("too_early")
+        if event["id"] in self.rooms:
+            place = self.turn_of(event, asked)
+            return no("queue_required") if place is None else self._book(event, asked, kinds, place)
+        if self.lacks_challenge(event, asked.proof):
+            return no("challenge_required")
+        self.use_challenge(event, asked.proof)
+        return self._book(event, asked, kinds, None)
+
+    def _book(self, event: Row, asked: c.Book, kinds: list[Row], place: Row | None) -> Answer:
         mine = self._mine(asked.user_id, event)
         if sum(b["quantity"] for b in mine if b["status"] in CLAIMED) + asked.quantity > event["max_per_user"]:
             return no("limit_per_user")
-        holds = sum(b["status"] in HOLDING for b in mine)
-        if event["max_holds_per_user"] is not None and holds >= event["max_holds_per_user"]:
+        holds_max = event["max_holds_per_user"]
+        if holds_max is None and (place is not None or event["challenge"]):
+            holds_max = 1
+        if holds_max is not None and sum(b["status"] in HOLDING for b in mine) >= holds_max:
             return no("limit_per_user")
-        booking = {
+        for kind in kinds:
+            if self.takes_newcomer(kind, asked.quantity):
+                booking = self._new_booking(event, asked, kind, place)
+                self._add(booking, "held")
+                self._tell(booking, "held")
+                return Answer("Booked", {**self._told_of(booking), "expires_ms": booking["expires"]})
+        enough = [kind for kind in kinds if asked.quantity <= kind["capacity"]]
+        if event["waitlist"] == 0 or not asked.waitlist or not enough:
+            return no("sold_out")
+        booking = self._new_booking(event, asked, enough[0], place)
+        booking["also"] = [kind["id"] for kind in enough[1:]]
+        self._add(booking, "waiting")
+        return Answer("InLine", {**self._told_of(booking), "position": min(len(self.line(kind)) for kind in enough)})
+
+    def _new_booking(self, event: Row, asked: c.Book, kind: Row, place: Row | None) -> Row:
+        return {
             "id": self.next["booking"],
             "user": asked.user_id,
             "event": event["id"],
             "type": kind["id"],
+            "also": [],
+            "place": place,
             "quantity": asked.quantity,
             "amount": kind["price"] * asked.quantity,
             "held_at": self.now,
@@ -62,24 +92,18 @@ class Model(Events, Money, Cluster, Outside):
             "refunds": [],  # [amount, "pending" or "succeeded"]
             "ended": None,
         }
-        fields = {
+
+    def _told_of(self, booking: Row) -> Row:
+        return {
             "booking_id": booking["id"],
-            "user_id": asked.user_id,
-            "event_id": event["id"],
-            "ticket_type": kind["name"],
-            "quantity": asked.quantity,
+            "user_id": booking["user"],
+            "event_id": booking["event"],
+            "ticket_type": self.types[booking["type"]]["name"],
+            "quantity": booking["quantity"],
             "amount_minor": booking["amount"],
-            "currency": event["currency"],
+            "currency": self.events[booking["event"]]["currency"],
             "at_ms": self.now,
         }
-        if self.takes_newcomer(kind, asked.quantity):
-            self._add(booking, "held")
-            self._tell(booking, "held")
-            return Answer("Booked", {**fields, "expires_ms": booking["expires"]})
-        if event["waitlist"] == 0 or not asked.waitlist or asked.quantity > kind["capacity"]:
-            return no("sold_out")
-        self._add(booking, "waiting")
-        return Answer("InLine", {**fields, "position": len(self.line(kind))})
 
     def _wanted(self, event: Row, wanted: int | str | None) -> Row | None:
         kinds = self._types(event)
@@ -182,6 +206,7 @@ class Model(Events, Money, Cluster, Outside):
         found += [f"close {event['id']}" for event in over]
         changed = [event for event in self.events.values() if event["told"] + 1 < event["tell_below"]]
         found += [f"tell of {event['id']}" for event in changed if not event["cancelled"]]
+        found += [f"waiting rooms at {due}" for due in self.room_dues() if due <= now]
         for booking in self.bookings.values():
             event, status = self.events[booking["event"]], booking["status"]
             ends_with_its_event = event["cancelled"] and status in CLAIMED
@@ -202,4 +227,7 @@ class Model(Events, Money, Cluster, Outside):
 
     def next_due(self) -> float:
         closings = [self.closes(event) for event in self.events.values() if not event["closed"]]
-        return min([*closings, *(self.next_of(booking) for booking in self.bookings.values())], default=float("inf"))
+        return min(
+            [*closings, *self.room_dues(), *(self.next_of(booking) for booking in self.bookings.values())],
+            default=float("inf"),
+        )

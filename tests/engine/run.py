@@ -18,6 +18,7 @@ from onsale.engine.decide import decide
 from onsale.engine.invariants import check
 from onsale.engine.records import (
     Booking,
+    Challenge,
     Concern,
     Delivery,
     Entry,
@@ -26,8 +27,11 @@ from onsale.engine.records import (
     Key,
     Member,
     Payment,
+    Place,
     ProviderEvent,
     Refund,
+    Room,
+    SeatMap,
     Secret,
     TicketType,
     User,
@@ -39,6 +43,7 @@ from onsale.engine.status import REFUND_FAILED
 from onsale.engine.table import Changes
 from onsale.tests.engine.naive_base import NEWS_KNOWN, SOLD
 from onsale.tests.engine.naive_model import STATUS_NUMBERS, Answer, Model
+from onsale.tests.engine.naive_onsale import PLACE_NUMBERS
 
 START_MS = 1_000_000
 RECORDS: dict[str, type[Any]] = {
@@ -56,7 +61,12 @@ RECORDS: dict[str, type[Any]] = {
     "deliveries": Delivery,
     "provider_events": ProviderEvent,
     "concerns": Concern,
+    "rooms": Room,
+    "places": Place,
+    "seat_maps": SeatMap,
+    "challenges": Challenge,
 }
+ORDERED = {"keys", "provider_events", "challenges"}  # rows come back in the order in which they came
 
 
 @contextmanager
@@ -93,7 +103,7 @@ class Database:
 
     def read(self, state: State) -> Stored:
         rows = {name: list(table.values()) for name, table in self.tables.items()}
-        for name in rows.keys() - {"keys", "provider_events"}:
+        for name in rows.keys() - ORDERED:
             rows[name] = [row for _, row in sorted(self.tables[name].items())]
         return Stored(state.counters(), state_hash(state), rows)
 
@@ -186,6 +196,7 @@ class Run:
         assert state.refunds.rows.keys() == model.refunds.keys()
         self._compare_cluster()
         self._compare_outside()
+        self._compare_rooms()
         told = [(notice.user_id, notice.kind, notice.booking_id) for notice in self.notices + state.notices]
         assert told == model.notices
 
@@ -210,6 +221,24 @@ class Run:
         assert {(entry.booking_id, entry.number) for entry in state.entries.rows.values()} == model.shown
         assert {concern.id: not concern.closed_ms for concern in state.concerns.rows.values()} == model.concerns
         assert state.provider_events.rows.keys() == model.news
+
+    def _compare_rooms(self) -> None:
+        state, model = self.state, self.model
+        rooms = {**model.rooms, **model.removed}
+        found = {
+            number: (row.state, row.opened, row.served_through, row.paced_us, row.forgotten)
+            for number, row in state.rooms.rows.items()
+        }
+        names = ("state", "opened", "through", "paced", "forgotten")
+        assert found == {number: tuple(room[name] for name in names) for number, room in rooms.items()}
+        places = {(row.event_id, row.arrival): (row.user_id, row.status) for row in state.places.rows.values()}
+        assert places == {
+            (number, place["arrival"]): (place["user"], PLACE_NUMBERS[place["status"]])
+            for number, room in rooms.items()
+            for place in room["places"][room["forgotten"] :]
+        }
+        used = {digest for digest, row in state.challenges.rows.items() if row.expires_ms > self.now_ms}
+        assert used <= model.challenges
 
     def _compare_cluster(self) -> None:
         state, model = self.state, self.model

@@ -26,6 +26,17 @@ def begin(run: Run, waitlist: int, capacity: int, max_per_user: int) -> None:
     run.ask(c.CreateEvent("second", START_MS + 5_000_000, (c.TypeSpec("A", "5", 3),), currency="JPY", **limits))
 
 
+def begin_onsale(run: Run, waitlist: int, capacity: int, max_per_user: int, *, shuffle: bool) -> None:
+    """Any of two types at the first event, a waiting room at the second."""
+    limits = {"max_per_user": max_per_user, "waitlist": waitlist}
+    types = (c.TypeSpec("A", "10", capacity), c.TypeSpec("B", "12", 2))
+    run.ask(c.CreateEvent("first", START_MS + 500_000_000, types, offer_ms=20_000, **limits))
+    room = c.RoomSpec(60, max_inside=2, opens_ms=START_MS + 60_000, shuffle=shuffle, by_stock=False, turn_ms=60_000)
+    types, challenge = (c.TypeSpec("A", "5", 3),), int(shuffle)
+    far_ms = START_MS + 500_000_000
+    run.ask(c.CreateEvent("second", far_ms, types, room=room, seed=b"s" * 32, challenge=challenge, **limits))
+
+
 @FULL
 @given(
     steps=STEPS,
@@ -49,4 +60,27 @@ def test_engine_and_model_agree_and_any_checkpoint_with_the_rest_of_the_journal_
             if eager:
                 run.do_chores()
         run.do_chores()
+        run.replay()
+
+
+@FULL
+@given(
+    steps=STEPS,
+    waitlist=st.sampled_from([1, 2, 0]),
+    capacity=st.sampled_from([4, 2, 6]),
+    max_per_user=st.sampled_from([8, 4]),
+    promotions_max=st.sampled_from([1_000, 1, 2]),
+    chores_max=st.sampled_from([128, 1, 2]),
+    shuffle=st.booleans(),
+)
+def test_engine_and_model_agree_about_the_first_minute_of_a_sale(
+    steps, waitlist, capacity, max_per_user, promotions_max, chores_max, shuffle
+):
+    with promotions_at_most(promotions_max):
+        run = Run(promotions_max, chores_max)
+        begin_onsale(run, waitlist, capacity, max_per_user, shuffle=shuffle)
+        chance = Chance(run, onsale=True)
+        for number in steps:
+            chance.step(number)
+            run.do_chores()
         run.replay()

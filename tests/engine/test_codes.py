@@ -22,5 +22,5 @@ def test_no_code_is_called_otherwise_than_it_is_written():
 
 
 def test_what_asks_to_be_tried_again_is_not_kept_as_the_answer_to_a_key():
-    asks_again = {"too_early", "rate_limited", "no_primary", "not_durable", "replica_behind", "overloaded"}
-    assert asks_again == TRANSIENT
+    asks_again = {"too_early", "rate_limited", "queue_required", "challenge_required"}
+    assert asks_again | {"no_primary", "not_durable", "replica_behind", "overloaded"} == TRANSIENT

@@ -7,7 +7,7 @@ from onsale.engine import facts as f
 
 DETAILS = f.EventDetails(
     "Night", 1_800_000_000_000, None, "Hall", "Rome", "IT", "music", "Loud", "EUR", 1_700_000_000_000, 10, None, 1,
-    "https://example.org/hook",
+    "https://example.org/hook", 1, 600_000,
 )  # fmt: skip
 TYPES = (f.TypeDetails(3, "Seat", 4990, 100),)
 KEY, PRINT = b"k" * 16, b"f" * 16
@@ -17,24 +17,24 @@ WRITTEN = [
     (
         f.EventCreated(2, DETAILS, TYPES),
         (
-            "919401029ea54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
-            "52cf0000018bcfe568000ac001b868747470733a2f2f6578616d706c652e6f72672f686f6f6b919403a453656174cd13"
-            "7e64"
+            "91940102dc0010a54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a3"
+            "455552cf0000018bcfe568000ac001b868747470733a2f2f6578616d706c652e6f72672f686f6f6b01ce000927c09194"
+            "03a453656174cd137e64"
         ),
     ),
     (
         f.EventChanged(2, DETAILS, TYPES),
         (
-            "919402029ea54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
-            "52cf0000018bcfe568000ac001b868747470733a2f2f6578616d706c652e6f72672f686f6f6b919403a453656174cd13"
-            "7e64"
+            "91940202dc0010a54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a3"
+            "455552cf0000018bcfe568000ac001b868747470733a2f2f6578616d706c652e6f72672f686f6f6b01ce000927c09194"
+            "03a453656174cd137e64"
         ),
     ),
     (f.EventCancelled(2), "91920302"),
     (f.SaleClosed(2), "91920402"),
-    (f.Held(7, "ann", 2, 3, 2, 9980, 1700000300000), "91980a07a3616e6e020302cd26fccf0000018bcfe9fbe0"),
-    (f.Waited(7, "ann", 2, 3, 2, 9980), "91970b07a3616e6e020302cd26fc"),
-    (f.Promoted(7, 1700000300000), "91930c07cf0000018bcfe9fbe0"),
+    (f.Held(7, "ann", 2, 3, 2, 9980, 1700000300000, (4, 5)), "91990a07a3616e6e020302cd26fccf0000018bcfe9fbe0920405"),
+    (f.Waited(7, "ann", 2, 3, 2, 9980, (4,)), "91980b07a3616e6e020302cd26fc9104"),
+    (f.Promoted(7, 1700000300000, 4, 5000, (9,)), "91960c07cf0000018bcfe9fbe004cd13889109"),
     (f.LapseWarned(7), "91920d07"),
     (f.Lapsed(7), "91920e07"),
     (f.BookingCancelled(7, "given_up"), "91930f07a8676976656e5f7570"),
@@ -47,7 +47,7 @@ WRITTEN = [
         ),
     ),
     (f.PaymentPending(5, True, "secret", "pi_1"), "91951505c3a6736563726574a470695f31"),
-    (f.PaymentSucceeded(5, "pi_1", True), "91941605a470695f31c3"),
+    (f.PaymentSucceeded(5, "pi_1", False, (4, 5)), "91951605a470695f31c2920405"),
     (f.PaymentFailed(5, "card_declined", "No."), "91941705ad636172645f6465636c696e6564a34e6f2e"),
     (f.PaymentAbandoned(5, "superseded"), "91931805aa73757065727365646564"),
     (
@@ -96,12 +96,28 @@ WRITTEN = [
     (f.DeliveryFailed(41, "550", 1700000900000), "91944729a3353530cf0000018bcff323a0"),
     (f.DeliveryRetried(41), "91924829"),
     (f.DeliveryDropped(41), "91924929"),
+    (
+        f.RoomSet(2, 600, 50, 1700000000000, True, True, 600000, KEY),
+        "91995002cd025832cf0000018bcfe56800c3c3ce000927c0c4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b",
+    ),
+    (f.RoomRemoved(2), "91925102"),
+    (f.RoomStateSet(2, 3), "9193520203"),
+    (f.QueueJoined(2, "ann"), "91935302a3616e6e"),
+    (f.RoomOpened(2, KEY), "91935402c4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b"),
+    (f.QueueAdmitted(2, 17, 1700000900000, 1700000300000000), "9195550211cf0000018bcff323a0cf00060a2429ffe300"),
+    (f.QueueLeft(2, 5), "9193560205"),
+    (f.TurnsLapsed(2, (5, 6)), "91935702920506"),
+    (f.PlacesForgotten(2, 512), "91935802cd0200"),
+    (f.SeatMapSet(2, b"layout"), "91935a02c4066c61796f7574"),
+    (f.ChallengeUsed(KEY, 1700000300000), "91935bc4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6bcf0000018bcfe9fbe0"),
+    (f.Suspected(2, "ann", 7, 60, 9), "91965c02a3616e6e073c09"),
+    (f.LeftLine(7, 4), "91935d0704"),
 ]
 
 # Facts as a version wrote them that did not know the last fields yet.
 WRITTEN_BEFORE = [
     (
-        f.EventCreated(2, msgspec.structs.replace(DETAILS, webhook_url=None), TYPES),
+        f.EventCreated(2, msgspec.structs.replace(DETAILS, webhook_url=None, challenge=0, offer_ms=None), TYPES),
         msgspec.msgpack.decode(
             bytes.fromhex(
                 "919401029da54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
@@ -109,8 +125,22 @@ WRITTEN_BEFORE = [
             )
         )[0],
     ),
+    (
+        f.EventChanged(2, msgspec.structs.replace(DETAILS, challenge=0, offer_ms=None), TYPES),
+        msgspec.msgpack.decode(
+            bytes.fromhex(
+                "919402029ea54e69676874cf000001a3185c5000c0a448616c6ca4526f6d65a24954a56d75736963a44c6f7564a34555"
+                "52cf0000018bcfe568000ac001b868747470733a2f2f6578616d706c652e6f72672f686f6f6b919403a453656174cd13"
+                "7e64"
+            )
+        )[0],
+    ),
+    (f.Held(7, "ann", 2, 3, 2, 9980, 1_700_000_300_000), [10, 7, "ann", 2, 3, 2, 9980, 1_700_000_300_000]),
+    (f.Waited(7, "ann", 2, 3, 2, 9980), [11, 7, "ann", 2, 3, 2, 9980]),
+    (f.Promoted(7, 1_700_000_300_000), [12, 7, 1_700_000_300_000]),
     (f.PaymentStarted(5, 7, 9980, None, 1_700_000_900_000), [20, 5, 7, 9980, None, 1_700_000_900_000]),
     (f.PaymentSucceeded(5, None), [22, 5, None]),
+    (f.PaymentSucceeded(5, "pi_1", True), [22, 5, "pi_1", True]),
     (f.PaymentFailed(5, "card_declined"), [23, 5, "card_declined"]),
     (f.RefundStarted(6, 7, 9980, False, "requested"), [30, 6, 7, 9980, False, "requested"]),
 ]

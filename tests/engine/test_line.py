@@ -12,10 +12,10 @@ class People:
     def __init__(self) -> None:
         self.waiting: list[tuple[int, int, int]] = []
 
-    def takers(self, available: int, capacity: int, limit: int, *, strict: bool, without: int) -> list[int]:
+    def takers(self, available: int, capacity: int, limit: int, *, strict: bool, without: set[int]) -> list[int]:
         found = []
-        for number, booking_id, quantity in self.waiting:
-            if number == without or quantity > capacity:
+        for _, booking_id, quantity in self.waiting:
+            if booking_id in without or quantity > capacity:
                 continue
             if quantity <= available and len(found) < limit:
                 available -= quantity
@@ -49,7 +49,7 @@ def test_line_against_a_list(steps, gap):
             left, _, size = people.waiting.pop(pick % len(people.waiting))
             line.leave(left, size)
         elif what == "take":
-            without = people.waiting[pick % len(people.waiting)][0] if people.waiting and pick % 3 == 0 else 0
+            without = {people.waiting[pick % len(people.waiting)][1]} if people.waiting and pick % 3 == 0 else set()
             for strict in (True, False):
                 for capacity, limit in ((9, 9), (3, 9), (9, 2)):
                     asked = {"strict": strict, "without": without}

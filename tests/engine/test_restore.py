@@ -12,14 +12,14 @@ from onsale.engine.state import State, state_hash
 from onsale.engine.status import EXPIRED
 from onsale.tests.engine.histories import HOLD_MS, START_MS, History, booking_id_of
 from onsale.tests.engine.rich_histories import play, played, rich_history
-from onsale.tests.engine.run import RECORDS
+from onsale.tests.engine.run import ORDERED, RECORDS
 
 
 def stored_rows(state: State) -> dict[str, Any]:
     """Copies of all rows, in the order in which a database gives them back."""
     rows: dict[str, Any] = {}
     for name, table in state.tables.items():
-        keys = list(table.rows) if name in {"keys", "provider_events"} else sorted(table.rows)
+        keys = list(table.rows) if name in ORDERED else sorted(table.rows)
         rows[name] = [decode(encode(table.rows[key]), type=RECORDS[name]) for key in keys]
     return rows
 
@@ -57,6 +57,23 @@ def indexes(state: State) -> dict[str, Any]:
         "deliveries": list(state.deliveries.rows),
         "telling": set(state.telling),
         "news": [event.id for event in state.provider_event_order],
+        "challenges": [challenge.digest for challenge in state.challenge_order],
+        "rooms": {
+            event_id: (
+                sale.queue.due_ms,
+                {user_id: place.id for user_id, place in sale.queue.by_user.items()},
+                [sale.queue.number_of(arrival) for arrival in range(1, sale.queue.room.arrivals + 1)],
+                sale.queue.position(sale.queue.room.arrivals) if sale.queue.drawn else None,
+            )
+            for event_id, sale in state.sales.items()
+            if sale.queue is not None
+        },
+        "rooms due": (sorted(state.rooms_due.pairs()), sorted(state.room_turns.pairs()), set(state.rooms_emptying)),
+        "seats": {
+            event_id: bytes(map(sale.seating.status, range(sale.seating.seats)))
+            for event_id, sale in state.sales.items()
+            if sale.seating is not None
+        },
     }
 
 

@@ -20,6 +20,15 @@ EVENT = {
     "startsAt": "2026-12-24T19:00:00Z",
     "ticketTypes": [{"name": "Standing", "price": "49.90", "capacity": 100}],
 }
+SEAT_MAP = {  # of 100 seats
+    "sections": [
+        {
+            "name": "Stalls",
+            "ticketType": "Standing",
+            "rows": [{"name": name, "seats": 20, "accessible": [1], "companions": [2]} for name in "ABCDE"],
+        }
+    ]
+}
 
 
 class Got(NamedTuple):

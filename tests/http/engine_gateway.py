@@ -12,6 +12,7 @@ import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 from onsale.engine.apply import apply
 from onsale.engine.commands import (
@@ -31,17 +32,21 @@ from onsale.engine.records import Booking, Notice, Refund
 from onsale.engine.replies import PaymentUnderway, RefundReply, Reply
 from onsale.engine.rules.chores import due
 from onsale.engine.search import Hits, SearchRequest
-from onsale.engine.state import State
+from onsale.engine.state import State, place_id
 from onsale.engine.status import REFUND_PENDING_AT_PROVIDER
 from onsale.http.call import Answer, Call
 from onsale.http.gateway import (
+    BehindError,
     ClusterChange,
     ClusterView,
+    FactProof,
     Finding,
     GoneError,
     InvalidSignatureError,
+    JournalHead,
     LaneView,
     Member,
+    NotKeptError,
     Reconciliation,
     TicketCode,
     UnavailableError,
@@ -77,6 +82,7 @@ class EngineGateway:
         self.searched_min_seq = 0  # what the last search was to wait for
         self.index_lag = 0  # positions the search index is behind
         self.first_seq = 1  # the oldest fact kept
+        self.lacks_past = False  # the tree over the journal
         self.is_busy = False  # whatever is awaited cannot be had
         self.past: dict[int, Booking] = {}
         self.commands: list[Command] = []  # all that were submitted
@@ -190,6 +196,35 @@ class EngineGateway:
             raise GoneError(self.first_seq)
         return [each for each in self._facts if after_seq < each["seq"] <= self._durable_seq][:limit]
 
+    async def journal_head(self, seq: int | None, since: int | None) -> JournalHead:
+        """One batch for each fact; the hashes prove nothing."""
+        self._check_proofs()
+        size = self._durable_seq if seq is None else seq
+        if max(size, since or 0) > self._durable_seq:
+            raise BehindError(f"Receipts can be given up to seq {self._durable_seq}.", self._durable_seq)
+        if since is not None and since > size:
+            raise ValueError("smaller")
+        return JournalHead("00" * 16, size, 1, self.clock_ms, bytes(32), size, bytes(32), [bytes(32)], since, [])
+
+    async def prove_fact(self, seq: int, tree_size: int | None) -> FactProof:
+        self._check_proofs()
+        size = self._durable_seq if tree_size is None else tree_size
+        if size > self._durable_seq:
+            raise BehindError(f"Receipts can be given up to seq {self._durable_seq}.", self._durable_seq)
+        if size < seq:
+            raise ValueError("smaller")
+        return FactProof(
+            "00" * 16, seq, 1, self.clock_ms, bytes(32), {"type": "held"}, bytes(16), b"\x90", [], seq, 1, seq - 1,
+            [bytes(32)], size, bytes(32),
+        )  # fmt: skip
+
+    receipt_check = b"print('checked')"
+
+    def _check_proofs(self) -> None:
+        self._check_not_busy()
+        if self.lacks_past:
+            raise NotKeptError("What is known here of the history begins behind seq 7.")
+
     def ticket_codes(self, event_id: int, booking_id: int, quantity: int) -> list[str]:
         return [f"CODE-{event_id}-{booking_id}-{number}" for number in range(1, quantity + 1)]
 
@@ -200,6 +235,18 @@ class EngineGateway:
     async def draw_code(self, code: str, form: str) -> bytes:
         self._check_not_busy()
         return f"<svg>{code}</svg>".encode() if form == "svg" else b"\x89PNG " + code.encode()
+
+    def queue_token(self, event_id: int, arrival: int, user_id: str) -> str:
+        return f"QUEUE-{event_id}-{arrival}-{crc32(user_id.encode())}"
+
+    def read_queue_token(self, token: str) -> int:
+        said = re.fullmatch(r"QUEUE-([0-9]{1,9})-([0-9]{1,9})-[0-9]+", token, re.ASCII)
+        place = self.state.places.rows.get(place_id(*map(int, said.groups()))) if said else None
+        is_theirs = place and token == self.queue_token(place.event_id, place.arrival, place.user_id)
+        return place.id if place and is_theirs else 0
+
+    def new_seed(self) -> bytes:
+        return bytes(range(32))
 
     def webhook_secret(self, owner: str) -> str:
         return f"whsec_{owner}"

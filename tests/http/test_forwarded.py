@@ -23,7 +23,8 @@ def calls() -> Calls:
 
 @pytest.mark.parametrize("route", WRITES, ids=lambda route: f"{route.method} {route.path}")
 async def test_every_write_is_passed_on_but_orders_to_the_node(calls: Calls, route: object) -> None:
-    method, path = route.method, route.path.format(eventId=1, bookingId=1, userId="ada", name="x", code="x")  # type: ignore[attr-defined]
+    ids = {"eventId": 1, "bookingId": 1, "userId": "ada", "name": "x", "code": "x", "token": "x"}
+    method, path = route.method, route.path.format(**ids)  # type: ignore[attr-defined]
     got = await calls(method, path, b"not json", Idempotency_Key="k")
     if path.startswith("/cluster") or path == "/reconcile":
         assert got.status == 401

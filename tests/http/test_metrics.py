@@ -2,7 +2,7 @@
 
 import timeit
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -185,3 +185,16 @@ def test_counting_is_cheap(metrics: Metrics) -> None:
     route = metrics.route("POST", "/booking")
     seconds = min(timeit.repeat(lambda: route(201, 0.004), number=20_000, repeat=5)) / 20_000
     assert seconds < 3e-6
+
+
+def test_what_the_gate_refuses(metrics: Metrics) -> None:
+    class OfTest:
+        refusals: ClassVar = {"limit_per_user": 3, "challenge_used": 1}
+        challenge_number_max = 75_000
+
+    assert scrape(metrics)("onsale_challenge_number_max") is None
+    metrics.watch(OfTest())
+    value = scrape(metrics)
+    assert value("onsale_gate_refusals_total", reason="limit_per_user") == 3
+    assert value("onsale_gate_refusals_total", reason="challenge_used") == 1
+    assert value("onsale_challenge_number_max") == 75_000

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from onsale.engine.records import Notice
+from onsale.engine.replies import decode as decode_reply
+from onsale.engine.replies import encode as encode_reply
 from onsale.engine.restore import restore
 from onsale.engine.state import State, state_hash
 from onsale.engine.table import Changes
@@ -47,6 +49,14 @@ def restored(path: Path) -> State:
     assert state_hash(state) == loaded.position.state_hash
     assert state.counters() == loaded.position.counters
     return state
+
+
+def hash_of_today(state: State) -> str:
+    """The state's hash, with the answers to idempotency keys written as this version writes them."""
+    for key in state.keys.rows.values():
+        state.keys.touch(key.digest, key)
+        key.reply = encode_reply(decode_reply(key.reply))
+    return state_hash(state)
 
 
 def query(path: Path, sql: str) -> list[tuple[Any, ...]]:

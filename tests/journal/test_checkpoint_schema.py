@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "checkpoint.sqlite"
 
 
-LAYOUTS = {1: "a6f2f256a4b4c386", 2: "ab8408698549f5b0", 3: "f549b855ef8a73e4"}
+LAYOUTS = {1: "a6f2f256a4b4c386", 2: "ab8408698549f5b0", 3: "f549b855ef8a73e4", 4: "c56a9b0f40e9a164"}
 
 
 def test_a_changed_layout_has_a_version_of_its_own(path: Path) -> None:
@@ -50,8 +50,8 @@ def test_an_older_version_gets_the_new_columns(path: Path, monkeypatch: pytest.M
     state = rich_history(1).state
     store(path, state)
     with closing(sqlite3.connect(path)) as database:
-        database.execute("ALTER TABLE bookings DROP COLUMN unsettled")
-        database.execute("ALTER TABLE past_bookings DROP COLUMN unsettled")
+        database.execute("ALTER TABLE bookings DROP COLUMN arrival")
+        database.execute("ALTER TABLE past_bookings DROP COLUMN arrival")
         database.execute("DROP TABLE refunds")
     with pytest.raises(CorruptCheckpoint):  # of this version it is damaged
         restored(path)
@@ -61,7 +61,7 @@ def test_an_older_version_gets_the_new_columns(path: Path, monkeypatch: pytest.M
     assert loaded is not None
     found = loaded.restore_with(restore)
     assert found.bookings.rows.keys() == state.bookings.rows.keys()
-    assert {booking.unsettled for booking in found.bookings.rows.values()} == {0}
+    assert {booking.arrival for booking in found.bookings.rows.values()} == {0}
     with closing(Checkpoint(path)) as checkpoint:
         assert checkpoint.position == loaded.position
     loaded = load(path)  # brought up to date, but not written since: there is no hash to match yet
@@ -75,7 +75,7 @@ def test_an_older_version_gets_the_new_columns(path: Path, monkeypatch: pytest.M
     with closing(Checkpoint(path)) as checkpoint:
         checkpoint.write(changes, notices, replace(position, schema_version=SCHEMA_VERSION + 1))
     assert state_hash(restored(path)) == state_hash(found)
-    assert query(path, f"SELECT unsettled FROM bookings WHERE id = {booking_id}") == [(0,)]
+    assert query(path, f"SELECT arrival FROM bookings WHERE id = {booking_id}") == [(0,)]
 
 
 def _become_the_next_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from onsale.node import serve as serve_module
 from onsale.node.command_line import main
 from onsale.node.exit_codes import ExitCode
-from onsale.node.options import NodeOptions, TlsFiles
+from onsale.node.options import GateOptions, NodeOptions, TlsFiles
 
 COMMANDS = [
     (), ("serve",), ("standby",), ("replica",), ("verify",), ("inspect",), ("events",), ("events", "import"),
@@ -260,6 +260,24 @@ def test_the_exit_code_of_the_node_is_the_commands(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(serve_module, "run", run_and_fail)
     assert run("serve", "--data", str(tmp_path)).exit_code == ExitCode.DISK
+
+
+def test_how_much_callers_may_ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path))
+    assert started_with(monkeypatch, *data).gate == GateOptions()
+    said = started_with(
+        monkeypatch, *data, "--limit-per-user", "5/10", "--limit-exempt", "10.0.0.0/8", "--trusted-proxies", "::1",
+        ONSALE_LIMIT_PER_ADDRESS="none", ONSALE_CHALLENGE_NUMBER_MAX="7",
+    )  # fmt: skip
+    assert said.gate == GateOptions("5/10", "none", "10.0.0.0/8", "::1", 7)
+    for flag, value, advice in (
+        ("--limit-per-user", "many", "20/100"), ("--limit-per-address", "0/1", "20/100"),
+        ("--limit-exempt", "desk", "10.1.0.0/16"), ("--trusted-proxies", "1.2.3.4/8", "10.1.0.0/16"),
+        ("--challenge-number-max", "0", "1<=x<=1000000"),
+    ):  # fmt: skip
+        result = run("serve", *data, flag, value)
+        assert result.exit_code == ExitCode.USAGE
+        assert advice in result.stderr.replace("\n", "")
 
 
 # --- as a process

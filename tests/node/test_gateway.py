@@ -27,7 +27,19 @@ class Setting:
         self.state = SimpleNamespace(payments=SimpleNamespace(rows={}), seq=4, at_ms=1_000)
         self.says: Reply = PAID
         parts: dict[str, Any] = dict.fromkeys(
-            ("search", "history", "feed", "journal", "tickets", "positions", "forwarder", "outside", "news", "effects")
+            (
+                "search",
+                "history",
+                "feed",
+                "journal",
+                "receipts",
+                "tickets",
+                "positions",
+                "forwarder",
+                "outside",
+                "news",
+                "effects",
+            )
         )
         parts["history"], parts["feed"] = Anything(), Anything()
         parts["positions"] = self.positions = SimpleNamespace(seq=3)

@@ -127,7 +127,9 @@ def test_what_is_owed(rows, expected):
 
 
 def test_every_kind_of_notice_is_among_these_stories():
-    assert {entry.split()[-1] for _, expected in OWED.values() for entry in expected} == set(KINDS)
+    in_the_list_alone = {"admitted"}  # no delivery: see changes/room.py
+    told = {entry.split()[-1] for _, expected in OWED.values() for entry in expected}
+    assert told == set(KINDS) - in_the_list_alone
 
 
 WAYS = {

@@ -10,6 +10,7 @@ from msgspec.msgpack import decode, encode
 
 from onsale.engine.records import (
     Booking,
+    Challenge,
     Concern,
     Delivery,
     Entry,
@@ -18,8 +19,11 @@ from onsale.engine.records import (
     Key,
     Member,
     Payment,
+    Place,
     ProviderEvent,
     Refund,
+    Room,
+    SeatMap,
     Secret,
     TicketType,
     User,
@@ -43,8 +47,12 @@ RECORDS: dict[str, type[Any]] = {
     "deliveries": Delivery,
     "provider_events": ProviderEvent,
     "concerns": Concern,
+    "rooms": Room,
+    "places": Place,
+    "seat_maps": SeatMap,
+    "challenges": Challenge,
 }
-IN_THE_ORDER_THEY_CAME = frozenset({"keys", "provider_events"})
+IN_THE_ORDER_THEY_CAME = frozenset({"keys", "provider_events", "challenges"})
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from onsale.engine import commands as c
 from onsale.engine import replies
-from onsale.engine.codes import TRANSIENT
+from onsale.engine.codes import TRANSIENT, Code
 from onsale.engine.records import Delivery, Payment, Refund
-from onsale.engine.state import State
-from onsale.engine.status import PAYMENT_ABANDONED, REFUND_FAILED
+from onsale.engine.state import State, place_id
+from onsale.engine.status import CHALLENGE_PROOF_OF_WORK, PAYMENT_ABANDONED, REFUND_FAILED
 from onsale.node.loop import CommandLoop
 from onsale.tests.simulation.plan import Plan
 from onsale.tests.simulation.scheduler import Due, SimulatedTime
@@ -25,8 +27,10 @@ EVENT_STARTS_MS = START_MS + 30 * 24 * 3600 * 1000
 TIMEOUT_US = 1_500_000
 AGAIN_US = (20_000, 250_000)
 PROVIDER_US = 150_000
-EVENTS = 2
+EVENTS = 3
+ONSALE = 3  # the event with a waiting room, numbered seats and a challenge
 HOOK = "https://example.org/hook"
+_ANSWERS = {Code.QUEUE_REQUIRED, Code.CHALLENGE_REQUIRED}  # asking for the same again would not help soon
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Client:
         self._timer: Due | None = None
         self._booked: list[replies.Booked | replies.InLine] = []
         self._paying: list[int] = []  # bookings
+        self._places: dict[str, int] = {}  # arrivals in the waiting room, by user
 
     def start(self) -> None:
         self._later(self._plan.think_ms[0] * 1000, self._plan.think_ms[1] * 1000, self._next)
@@ -115,7 +120,7 @@ class Client:
     def _take(self, request: Request, reply: replies.Reply) -> None:
         if self._wish is None or request.key != self._wish[1]:
             return
-        if isinstance(reply, replies.Refusal) and reply.code in TRANSIENT:
+        if isinstance(reply, replies.Refusal) and reply.code in TRANSIENT - _ANSWERS:
             if request.attempt == self._attempt:
                 self._drop_timer()
                 self._attempt += 1
@@ -137,6 +142,8 @@ class Client:
             self._booked.append(reply)
         elif isinstance(reply, replies.Paid | replies.PaymentUnderway):
             self._paying.append(reply.booking_id)
+        elif isinstance(reply, replies.Queued):
+            self._places[reply.user_id] = reply.arrival
 
     def _think(self) -> c.Command:
         random, hold_ms = self._random, self._plan.hold_ms
@@ -164,7 +171,29 @@ class Client:
             return c.CancelEvent(EVENTS)
         user = f"{self.name}-{random.randrange(3)}"
         event, ticket_type = random.randrange(1, EVENTS + 1), random.choice(("A", "A", "A", "B"))
-        return c.Book(user, event, hold_ms, ticket_type, random.choice((1, 1, 1, 2, 3)))
+        if event == ONSALE:
+            return self._go_to_onsale(user, ticket_type)
+        types = random.choice(((), (), (), ("A", "B")))
+        return c.Book(
+            user, event, hold_ms, None if types else ticket_type, random.choice((1, 1, 1, 2, 3)), ticket_types=types
+        )
+
+    def _go_to_onsale(self, user: str, ticket_type: str) -> c.Command:
+        """Join, look whether it is one's turn by trying, sometimes leave, sometimes without a challenge."""
+        random, arrival = self._random, self._places.get(user)
+        if arrival is None or random.random() < 0.2:
+            digest = blake2b(f"{self.name}/{self._number}".encode(), digest_size=16).digest()
+            proof = c.Proof(digest, EVENT_STARTS_MS) if random.random() < 0.9 else None
+            return c.JoinQueue(user, ONSALE, proof)
+        if random.random() < 0.1:
+            del self._places[user]
+            return c.LeaveQueue(ONSALE, arrival)
+        quantity = random.choice((1, 1, 2, 3))
+        seats = tuple(f"S/1/{number}" for number in range(1, quantity + 1)) if random.random() < 0.2 else ()
+        return c.Book(
+            user, ONSALE, self._plan.hold_ms, "A" if seats else ticket_type, quantity, seats=seats,
+            place_id=place_id(ONSALE, arrival),
+        )  # fmt: skip
 
 
 class Provider:
@@ -260,4 +289,10 @@ class Provider:
 def opening(number: int) -> c.CreateEvent:
     """The events that are fought for."""
     types = (c.TypeSpec("A", "10.00", 4), c.TypeSpec("B", "25.00", 9))
-    return c.CreateEvent(f"event {number}", EVENT_STARTS_MS, types, waitlist=number % 3)
+    event = c.CreateEvent(f"event {number}", EVENT_STARTS_MS, types, waitlist=number % 3)
+    if number != ONSALE - 1:
+        return event
+    rows = c.RowSpec("1", 4), c.RowSpec("2", 5, accessible=(1,), companions=(2,))
+    seats = c.SectionSpec("S", "A", rows[:1]), c.SectionSpec("T", "B", rows)
+    room = c.RoomSpec(6_000, max_inside=5, opens_ms=START_MS + 500, shuffle=True, turn_ms=10_000)
+    return replace(event, room=room, seat_map=seats, seed=bytes(32), challenge=CHALLENGE_PROOF_OF_WORK, waitlist=1)

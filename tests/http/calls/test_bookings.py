@@ -90,7 +90,7 @@ async def test_a_ticket_type_is_an_id_or_a_name(calls: Calls, ticket_type: int |
         ({"quantity": 11}, 422, "limit_per_user", {"available": 10}),
         ({"quantity": 3, "waitlist": False}, 409, "sold_out", {"available": 2, "waiting": 0}),
         ({"quantity": 3}, 409, "sold_out", {"available": 2, "waiting": 0}),
-        ({"seats": ["A/1/1"]}, 422, "invalid_seats", {"field": "seats"}),
+        ({"seats": ["A/1/1"]}, 422, "invalid_seats", {"field": "seats", "seats": ["A/1/1"]}),
         ({"quantity": 0}, 400, "invalid_field", {"field": "quantity"}),
         ({"quantity": -1}, 400, "invalid_field", {"field": "quantity"}),
         ({"price": "1"}, 400, "unknown_field", {"field": "price"}),
@@ -163,7 +163,7 @@ async def test_a_booking_is_shown_in_full(calls: Calls) -> None:
             "failure": None,
             "detail": None,
         },
-        "tickets": [{"code": "CODE-1-1-1", "number": 1, "ticketType": "Standing"}],
+        "tickets": [{"code": "CODE-1-1-1", "number": 1, "ticketType": "Standing", "seat": None}],
     }
     assert (await calls("GET", f"/booking/{booking_id}")).json() == confirmed
 

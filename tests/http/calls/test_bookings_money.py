@@ -40,8 +40,8 @@ async def test_a_payment_is_answered_in_full(calls: Calls) -> None:
         "amount": "99.80",
         "currency": "EUR",
         "tickets": [
-            {"code": "CODE-1-1-1", "number": 1, "ticketType": "Standing"},
-            {"code": "CODE-1-1-2", "number": 2, "ticketType": "Standing"},
+            {"code": "CODE-1-1-1", "number": 1, "ticketType": "Standing", "seat": None},
+            {"code": "CODE-1-1-2", "number": 2, "ticketType": "Standing", "seat": None},
         ],
         "provider": "test",
         "seq": 4,

@@ -13,6 +13,7 @@ ITEM_FIELDS = {
 }  # fmt: skip
 DETAIL_FIELDS = ITEM_FIELDS | {
     "description", "onSaleAt", "maxPerUser", "maxHoldsPerUser", "waitlist", "challenge", "ticketTypes", "waitingRoom",
+    "offerSeconds", "seats",
 }  # fmt: skip
 TYPE_FIELDS = {"id", "name", "price", "capacity", "available", "held", "sold", "waiting"}
 DAY_MS = 86_400_000
@@ -84,6 +85,8 @@ async def test_a_new_event_is_answered_in_full(calls: Calls) -> None:
             {"id": 2, "name": "Standing", "price": "500", "capacity": 5, "available": 5, **counts},
         ],
         "waitingRoom": None,
+        "offerSeconds": None,
+        "seats": 0,
         "webhookUrl": None,
         "webhookSecret": None,
         "seq": 1,

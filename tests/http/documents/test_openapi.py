@@ -12,7 +12,7 @@ import pytest
 import schemathesis
 
 from onsale.engine.codes import Code
-from onsale.engine.commands import RaiseConcern, SettleDelivery, SettleRefund
+from onsale.engine.commands import RaiseConcern, SaveTicketKey, SettleDelivery, SettleRefund
 from onsale.engine.facts import Held, Lapsed
 from onsale.http.documents.docs import docs_page
 from onsale.http.documents.openapi import OPERATIONS, describe, openapi_document
@@ -26,18 +26,15 @@ from onsale.http.wire.events import change_event_command, create_event_command
 from onsale.http.wire.outbox import close_concern_body, reconcile_body, retry_body
 from onsale.http.wire.tickets import check_in_body
 from onsale.node.journal_view import view
-from onsale.tests.http.api_calls import OPERATOR, Calls, Got, token_of
+from onsale.tests.http.api_calls import OPERATOR, SEAT_MAP, Calls, Got, token_of
 from onsale.tests.http.engine_gateway import RIGHT_SIGNATURE
 
 DOCUMENT = describe("1.2.3")
-OF_LATER_VERSIONS = {
-    Code.QUEUE_REQUIRED,
-    Code.CHALLENGE_REQUIRED,
-}
 OF_NO_CALL = {Code.METHOD_NOT_ALLOWED, Code.INTERNAL}  # of paths that have no such call, and of faults of ours
 
 
-STREAM = "/users/{userId}/stream"  # needs the connection itself: its own tests hold it against the contract
+# these need the connection itself: their own tests hold them against the contract
+STREAMS = ("/users/{userId}/stream", "/events/{eventId}/seats/stream")
 
 
 def resolved(node: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +130,7 @@ def test_it_is_served_as_json_and_always_the_same() -> None:
 
 def test_it_has_every_route_and_no_other() -> None:
     documented = {(method, path) for method, path, _ in operations()}
-    assert documented == {(each.method, each.path) for each in ROUTES} | {("GET", STREAM)}
+    assert documented == {(each.method, each.path) for each in ROUTES} | {("GET", path) for path in STREAMS}
 
 
 def test_calls_have_names_of_their_own() -> None:
@@ -154,7 +151,7 @@ def test_every_code_is_documented_under_its_status() -> None:
                     of_connection = CONNECTION_ERRORS.get(int(status), ("",))[0] == code
                     assert of_connection or STATUS[Code(code)][0] == int(status), (status, code)
     missing = {code for code in Code if code.value not in found}
-    assert missing == OF_LATER_VERSIONS | OF_NO_CALL
+    assert missing == OF_NO_CALL
 
 
 def test_every_reference_leads_somewhere_and_every_part_is_used() -> None:
@@ -188,8 +185,8 @@ def test_examples_of_bodies_are_taken() -> None:
         content = DOCUMENT["paths"][path][method]["requestBody"]["content"]["application/json"]
         return json.dumps(content["example"]).encode()
 
-    assert create_event_command(example("post", "/events")).types
-    assert change_event_command(example("patch", "/events/{eventId}"), 1, 300_000).types
+    assert create_event_command(example("post", "/events"), bytes(32)).types
+    assert change_event_command(example("patch", "/events/{eventId}"), 1, 300_000, bytes(32)).types
     assert book_command(example("post", "/booking"), 1).quantity == 2
     assert pay_command(example("post", "/pay")).amount == "99.80"
     assert refund_command(example("post", "/booking/{bookingId}/refund"), 1, 1).amount == "99.80"
@@ -222,6 +219,9 @@ async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
     await calls.expect(409, "POST", "/booking", book | {"waitlist": False})
     for booking_id in (first, waiting):
         await calls.expect(200, "GET", f"/booking/{booking_id}")
+    for path in (f"/booking/{first}/receipt", "/journal/head", "/journal/head?since=1"):
+        await calls.expect(200, "GET", path)
+    await calls.expect(200, "GET", "/receipt_check.py")
     await calls.expect(200, "DELETE", f"/booking/{waiting}")
     pay = book | {"amount": "19.00"}
     await calls.expect(409, "POST", "/pay", pay)  # which one?
@@ -238,6 +238,7 @@ async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
     await calls.expect(200, "POST", admitted, {"place": "Gate 3"})
     assert (await calls.expect(409, "POST", admitted, {"place": "Gate 4"}))["place"] == "Gate 3"
     await calls.expect(200, "GET", f"/tickets/CODE-3-{third}-1")
+    await _choose_seats(calls)
     calls.gateway.provider_is_slow = True
     await calls.expect(202, "POST", "/booking/2/refund")
     await calls.expect(200, "GET", f"/booking/{second}")
@@ -250,6 +251,9 @@ async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
     await calls.expect(200, "PUT", "/users/ada", {"name": "Ada"})
     for path in ("", "/bookings?limit=1", "/bookings", "/notifications"):
         await calls.expect(200, "GET", f"/users/ada{path}")
+    await _visit_a_waiting_room(calls)
+    calls.gateway.decide(SaveTicketKey(b"k" * 32))
+    await calls.expect(200, "GET", f"/challenge?event_id={event_id}")
     await calls.expect(200, "POST", f"/events/{event_id}/cancel")
     await calls.expect(200, "GET", f"/events/{event_id}/progress")
     await fill_outbox(calls)
@@ -272,7 +276,7 @@ async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
         (operation["operationId"], int(status))
         for _, path, operation in operations()
         for status in operation["responses"]
-        if status.startswith("2") and path not in ("/journal", STREAM)  # the facts come from the node
+        if status.startswith("2") and path not in ("/journal", *STREAMS)  # the facts come from the node
     }
     assert promised - calls.seen == set()
 
@@ -290,6 +294,43 @@ async def fill_outbox(calls: Checked) -> None:
         gateway.decide(RaiseConcern(kind, reference, "See the dashboard.", amount_minor=4990, currency="EUR"))
     gateway.lane_views = [LaneView("mail", 3, 1, gateway.clock_ms, "no answer", gateway.clock_ms + 500)]
     gateway.findings = [Finding("settled", "pi_1", 1, 1, 0, 4990, "EUR", "It had succeeded.", mended=True)]
+
+
+async def _choose_seats(calls: Checked) -> None:
+    event_id = await calls.event(seatMap=SEAT_MAP, offerSeconds=60)
+    chosen = {"userId": "ada", "eventId": event_id, "seats": ["Stalls/A/7", "Stalls/A/8"]}
+    booking_id = (await calls.expect(201, "POST", "/booking", chosen))["bookingId"]
+    await calls.expect(409, "POST", "/booking", chosen)
+    await calls.expect(422, "POST", "/booking", chosen | {"seats": ["Stalls/A/99"]})
+    await calls.expect(201, "POST", "/booking", chosen | {"seats": None, "quantity": 2, "accessible": 1})
+    pay = {"userId": "ada", "eventId": event_id, "amount": "99.80", "bookingId": booking_id}
+    assert [each["seat"] for each in (await calls.expect(200, "POST", "/pay", pay))["tickets"]] == chosen["seats"]
+    await calls.expect(200, "GET", f"/booking/{booking_id}")
+    await calls.expect(200, "GET", f"/events/{event_id}/seats")
+    await calls.expect(400, "PATCH", f"/events/{event_id}", {"seatMap": None})
+    await calls.expect(404, "GET", f"/events/{await calls.event()}/seats")
+
+
+async def _visit_a_waiting_room(calls: Checked) -> None:
+    room = {"admitPerMinute": 60, "opensAt": "2026-11-23T00:00:00Z", "shuffleAtOpening": True, "maxInside": 9}
+    event_id = await calls.event(waitingRoom=room)
+    path = f"/events/{event_id}/queue"
+    for turn in range(2):
+        place = await calls.expect(201, "POST", path, {"userId": f"u-{turn}"})
+        await calls.expect(200, "POST", path, {"userId": f"u-{turn}"})
+        await calls.expect(200, "GET", path)
+        await calls.expect(200, "GET", f"{path}/{place['token']}")
+        calls.gateway.pass_time(86_400_000 * (1 - turn))
+    late = {"userId": "u-1", "eventId": event_id, "queueToken": "nobody's"}
+    await calls.expect(403, "POST", "/booking", late)
+    await calls.expect(200, "GET", f"/events/{event_id}")
+    await calls.expect(200, "PATCH", f"/events/{event_id}", {"waitingRoom": {"state": "paused", "maxInside": None}})
+    for _ in range(2):
+        await calls.expect(200, "DELETE", f"{path}/{place['token']}")
+    await calls.expect(404, "DELETE", f"{path}/nonsense")
+    await calls.expect(200, "PATCH", f"/events/{event_id}", {"waitingRoom": None})
+    await calls.expect(409, "POST", path, {"userId": "u-1"})
+    await calls.expect(404, "GET", path)
 
 
 async def test_what_was_seen_before_is_not_sent_again(calls: Checked) -> None:
@@ -348,13 +389,13 @@ async def test_refusals_are_documented(calls: Checked) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", [each for each in OPERATIONS if each.path != STREAM], ids=lambda operation: operation.name
+    "operation", [each for each in OPERATIONS if each.path not in STREAMS], ids=lambda operation: operation.name
 )
 async def test_who_needs_a_token_is_true(operation: Any) -> None:
     """Without one: 401 where the document asks for one, and nowhere else; with a role that may not: 403."""
     calls = Checked(secured=True)
-    await calls.held(await calls.event())
-    path = operation.path.format(eventId=1, bookingId=1, userId="ada", name="two", code="CODE-1-1-1")
+    await calls.held(await calls.event(seatMap=SEAT_MAP))
+    path = operation.path.format(eventId=1, bookingId=1, userId="ada", name="two", code="CODE-1-1-1", token="x")
     if operation.name == "readJournal":
         path += "?after_seq=99"  # what facts look like is the node's affair; see the next test
     got = await calls(operation.method, path, operation.body_example)

@@ -23,8 +23,8 @@ DECODERS = {
     "pay": pay_command,
     "refund": lambda body: refund_command(body, 1, HOLD_MS),
     "user": lambda body: save_user_command(body, "ada"),
-    "create": create_event_command,
-    "change": lambda body: change_event_command(body, 1, 300_000),
+    "create": lambda body: create_event_command(body, bytes(32)),
+    "change": lambda body: change_event_command(body, 1, 300_000, bytes(32)),
     "nothing": check_nothing,
 }
 
@@ -111,8 +111,19 @@ def test_a_booking_refuses_by_field(field: str, values: list[Any]) -> None:
         assert problem["field"].startswith(field), value
 
 
-def test_seats_are_refused_as_no_event_has_any() -> None:
-    assert refusal("book", BOOKING | {"seats": ["A/1/1"]})["code"] == "invalid_seats"
+def test_seats_say_how_many_tickets_unless_that_is_said() -> None:
+    def book(**fields: Any) -> Book:
+        return book_command(json.dumps(BOOKING | fields).encode(), HOLD_MS)
+
+    assert book(seats=["A/1/1", "A/1/2"]) == Book("ada", 7, HOLD_MS, quantity=2, seats=("A/1/1", "A/1/2"))
+    assert book(seats=["A/1/1"], quantity=2).quantity == 2  # for the engine to refuse
+    assert book(ticketTypes=["Stalls", 4], quantity=3).ticket_types == ("Stalls", 4)
+    assert book(quantity=3, accessible=1).accessible == 1
+
+
+@pytest.mark.parametrize("fields", [{"ticketTypes": []}, {"ticketTypes": "Stalls"}, {"accessible": -1}, {"seats": [1]}])
+def test_what_is_wished_for_is_checked(fields: dict[str, Any]) -> None:
+    assert refusal("book", BOOKING | fields)["code"] == "invalid_field"
 
 
 @pytest.mark.parametrize(

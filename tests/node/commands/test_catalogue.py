@@ -231,4 +231,4 @@ def test_an_event_as_a_node_gives_it_becomes_what_a_node_takes() -> None:
     body = body_of(event)
     assert body == {name: value for name, value in FULL.items() if name not in ("endsAt", "city")}
     assert not fault_of(json.dumps(body).encode())
-    assert create_event_command(json.dumps(body).encode()).max_holds_per_user == 1
+    assert create_event_command(json.dumps(body).encode(), bytes(32)).max_holds_per_user == 1
