@@ -4,6 +4,8 @@ Order of refusals when a booking is asked for: no_such_event, invalid_field (tic
 too_early, queue_required, challenge_required, limit_per_user, invalid_seats, sold_out, overloaded.
 """
 
+from collections.abc import Sequence
+
 from ..codes import Code
 from ..commands import Book, GiveUp
 from ..facts import BookingCancelled, Held, PaymentAbandoned, Waited
@@ -40,12 +42,16 @@ def book(state: State, now_ms: int, command: Book) -> Decision:
     sale = state.sales.get(command.event_id)
     if sale is None:
         return no_such_event(state, command.event_id)
-    try:
-        types = wanted_types(sale, command)
-    except InvalidFieldError as fault:
-        return refuse(state, Code.INVALID_FIELD, fault.detail, field=fault.field)
-    except WrongSeatsError as fault:
-        return refuse(state, Code.INVALID_SEATS, str(fault), field="seats", seats=fault.seats)
+    choosy = command.seats or command.ticket_types or command.accessible
+    ticket_type = None if choosy else sale.find_type(command.ticket_type)
+    types: Sequence[TicketType]
+    if ticket_type is not None:  # by far the most
+        types = (ticket_type,)
+    else:
+        found = _wanted_types(state, sale, command)
+        if not isinstance(found, list):
+            return found
+        types = found
     event = sale.event
     if event.cancelled:
         return refuse(state, Code.EVENT_CANCELLED, f"Event {event.id} is cancelled.")
@@ -54,21 +60,33 @@ def book(state: State, now_ms: int, command: Book) -> Decision:
     if event.on_sale_ms is not None and now_ms < event.on_sale_ms:
         wait_seconds = -(-(event.on_sale_ms - now_ms) // 1000)
         return refuse(state, Code.TOO_EARLY, "The sale has not begun; see onSaleAt.", retryAfterSeconds=wait_seconds)
-    if sale.queue is not None:  # whoever joined it has solved the event's challenge
+    if sale.queue is not None or event.challenge or command.evidence is not None:
+        return _book_guarded(state, now_ms, command, sale, types)
+    return _book(state, now_ms, command, sale, types)
+
+
+def _wanted_types(state: State, sale: Sale, command: Book) -> list[TicketType] | Decision:
+    try:
+        return wanted_types(sale, command)
+    except InvalidFieldError as fault:
+        return refuse(state, Code.INVALID_FIELD, fault.detail, field=fault.field)
+    except WrongSeatsError as fault:
+        return refuse(state, Code.INVALID_SEATS, str(fault), field="seats", seats=fault.seats)
+
+
+def _book_guarded(state: State, now_ms: int, command: Book, sale: Sale, types: Sequence[TicketType]) -> Decision:
+    """Where people queue, or prove that they are people. Whoever joined a queue has solved the event's challenge."""
+    refusal = None
+    if sale.queue is not None:
         refusal = room.may_book(state, now_ms, sale, command)
-        if refusal is not None:
-            return refusal
-    elif event.challenge:
-        refusal = bots.refused(state, now_ms, event, command.proof)
-        if refusal is not None:
-            return refusal
-    decision = _book(state, now_ms, command, sale, types)
-    if command.proof is None and command.evidence is None:
-        return decision
-    return bots.settled(state, event, command, decision)
+    elif sale.event.challenge:
+        refusal = bots.refused(state, now_ms, sale.event, command.proof)
+    if refusal is not None:
+        return refusal
+    return bots.settled(state, sale.event, command, _book(state, now_ms, command, sale, types))
 
 
-def _book(state: State, now_ms: int, command: Book, sale: Sale, types: list[TicketType]) -> Decision:
+def _book(state: State, now_ms: int, command: Book, sale: Sale, types: Sequence[TicketType]) -> Decision:
     event, quantity = sale.event, command.quantity
     has = sale.tickets_of(command.user_id)
     if has + quantity > event.max_per_user:
@@ -118,7 +136,7 @@ def _holds_max(sale: Sale) -> int | None:
     return event.max_holds_per_user
 
 
-def _wait_in_line(state: State, now_ms: int, command: Book, sale: Sale, types: list[TicketType]) -> Decision:
+def _wait_in_line(state: State, now_ms: int, command: Book, sale: Sale, types: Sequence[TicketType]) -> Decision:
     event, quantity = sale.event, command.quantity
     enough = [each for each in types if quantity <= each.capacity]
     # seats that somebody has picked may never come back
@@ -147,7 +165,7 @@ def _wait_in_line(state: State, now_ms: int, command: Book, sale: Sale, types: l
     )  # fmt: skip
 
 
-def _why_sold_out(types: list[TicketType], quantity: int) -> str:
+def _why_sold_out(types: Sequence[TicketType], quantity: int) -> str:
     if len(types) > 1:
         return f"None of these ticket types has {quantity} tickets free for someone who does not wait in line."
     (ticket_type,) = types

@@ -31,9 +31,6 @@ class TakenSeatsError(Exception):
 
 def wanted_types(sale: Sale, command: Book) -> list[TicketType]:
     """The types that would do, in the order in which they are wanted. Raises InvalidFieldError, WrongSeatsError."""
-    if not (command.seats or command.ticket_types or command.accessible):  # by far the most
-        found = sale.find_type(command.ticket_type)
-        return [found] if found is not None else [_find(sale, command.ticket_type, "ticketType")]
     if command.seats:
         return [_type_of_seats(sale, command)]
     if command.ticket_types:
