@@ -136,22 +136,24 @@ class Seating:
         return bytes(self._statuses[self.firsts[row] : self.firsts[row] + self.rows[row][1].seats])
 
     def mark(self, seats: Iterable[int], status: int) -> None:
-        """Nobody may take a seat that is not free: asserted here."""
+        """Whoever takes a seat has made sure that it is free; held ones may become sold."""
         self.version += 1
+        moved: dict[int, list[int]] = {}  # by ticket type: from free to taken or back
         for seat in seats:
             before = self._statuses[seat]
             if before == status:
                 continue
             row = self.row_of(seat)
-            gaps = self._gaps[self.rows[row][0].ticket_type_id]
-            if before == FREE:
-                gaps.take(seat)
-            else:
-                assert status == FREE or (before, status) in ((HELD, SOLD), (SOLD, HELD)), "a seat sold twice"
-                if status == FREE:
-                    gaps.give_back(seat)
+            if FREE in (before, status):
+                moved.setdefault(self.rows[row][0].ticket_type_id, []).append(seat)
             self._statuses[seat] = status
             self.row_versions[row] = self.version
+        for type_id, of_type in moved.items():
+            gaps = self._gaps[type_id]
+            if status == FREE:
+                gaps.give_back_all(of_type)
+            else:
+                gaps.take_all(of_type)
 
     def best(self, ticket_type_id: int, quantity: int, *, accessible: int = 0) -> tuple[int, ...] | None:
         """The best seats of a type that are free now, ascending.
@@ -169,6 +171,5 @@ class Seating:
     def gaps_with(self, ticket_type_id: int, freed: Iterable[int]) -> Gaps:
         """A copy of what is free, and `freed` too: several people can be served from it, one after the other."""
         gaps = self._gaps[ticket_type_id].copy()
-        for seat in freed:
-            gaps.give_back(seat)
+        gaps.give_back_all(freed)
         return gaps

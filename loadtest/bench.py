@@ -17,6 +17,7 @@ from . import (
     bench_recovery,
     bench_replication,
     bench_search_http,
+    bench_seats,
 )
 from .figures import Figure, show, write
 
@@ -30,6 +31,7 @@ PARTS = {
     "search": bench_search_http.run,
     "cancel": bench_cancel.run,
     "bots": bench_bots.run,
+    "seats": bench_seats.run,
 }
 RESULTS = Path("loadtest/results/bench.json")
 

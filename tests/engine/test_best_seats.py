@@ -5,7 +5,7 @@ from typing import NamedTuple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from onsale.engine.best_seats import Gaps, RowGaps, gap_around, nearest, starts_of, tidy
+from onsale.engine.best_seats import Gaps, RowGaps, nearest, starts_of, tidy, widest_gap
 
 AHEAD = 8  # rows among which one is looked for where no single seat is left behind
 
@@ -120,11 +120,10 @@ def check_best_accessible(venue: Venue, quantity: int, accessible: int, found: t
 
 
 def check_known(gaps: Gaps) -> None:
-    """Rows that are passed over have no such gap."""
-    for (width, others), begin in gaps.known.items():
-        for row in range(begin):
-            bits = gaps.free[row] if others else gaps.free[row] & gaps.rows[row].standard
-            assert not starts_of(bits, width), (width, others, row)
+    """How wide the widest gap of each row is said to be, it is."""
+    for row, free in enumerate(gaps.free):
+        assert gaps._widest[row] == widest_gap(free), row
+        assert gaps._widest_standard[row] == widest_gap(free & gaps.rows[row].standard), row
 
 
 def check_counts(gaps: Gaps, venue: Venue) -> None:
@@ -149,6 +148,8 @@ def venues(draw: st.DrawFn) -> Venue:
 @example(venue=Venue(("ssss", "sss")), quantity=3)  # not in the next row
 @example(venue=Venue(("asc", "s")), quantity=2)  # in two pieces, rather than in a place for a wheelchair
 @example(venue=Venue(("ss", "a")), quantity=3)
+@example(venue=Venue(("sss",) * 7 + ("ss",)), quantity=2)  # rows that are near
+@example(venue=Venue(("sss",) * 8 + ("ss",)), quantity=2)
 def test_the_best_seats_are_as_promised(venue: Venue, quantity: int) -> None:
     check_best(venue, quantity, venue.gaps().best(quantity))
 
@@ -191,8 +192,7 @@ def test_what_is_known_stays_true_and_changes_no_answer(
             if what == "give":  # a part: the rest stays taken
                 given_back, rest = given_back[:1], given_back[1:]
                 bookings += [rest] if rest else []
-            for seat in given_back:
-                gaps.give_back(seat)
+            gaps.give_back_all(given_back)
             venue = Venue(rows, venue.taken - set(given_back))
         if seats:
             assert not venue.taken & set(seats), "no seat twice"
@@ -224,7 +224,6 @@ def test_arithmetic_on_rows(bits: int, width: int) -> None:
     neat = [start for start in starts if not leaves_a_single(row, tuple(range(start, start + width)))]
     found = tidy(bits, starts_of(bits, width), width)
     assert [place for place in range(71) if found >> place & 1] == neat
-    for place in range(70):
-        assert gap_around(bits, place) == next((len(run) for run in runs(row) if place in run), 0)
+    assert widest_gap(bits) == max(map(len, runs(row)), default=0)
     if row:
         assert abs(nearest(bits, width) - width) == min(abs(place - width) for place in row)
