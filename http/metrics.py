@@ -74,6 +74,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     owed: Mapping[str, int] = msgspec.field(default_factory=dict)  # to the outside, by kind: OWED_KINDS
     given_up: Mapping[str, int] = msgspec.field(default_factory=dict)  # of these, what a person must look at
     streams: int = 0  # of live updates
+    queued: int = 0  # people in waiting rooms whose turn has not come
+    inside: int = 0  # people whose turn it is
 
 
 class Guarded(Protocol):
@@ -278,6 +280,8 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         ("onsale_sync_standbys_met", "Standbys in step, that answers can rest on.", reading.sync_standbys_met),
         ("onsale_lag_seconds", "How old what this node shows may be.", reading.lag_ms / 1000),
         ("onsale_streams", "Live updates being followed.", reading.streams),
+        ("onsale_queue_waiting", "People in waiting rooms whose turn has not come.", reading.queued),
+        ("onsale_queue_inside", "People whose turn it is to book.", reading.inside),
     ):
         yield GaugeMetricFamily(name, text, value)
     bookings = GaugeMetricFamily("onsale_bookings", "Bookings in memory, by status.", labels=("status",))

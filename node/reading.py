@@ -41,5 +41,7 @@ def reading(gateway: NodeGateway | WaitingGateway, instance: Instance | None) ->
             "messages": len(state.deliveries_dead),
             "concerns": state.concerns_open,
         },
+        queued=sum(room.waiting for room in state.rooms.rows.values()),
+        inside=sum(room.inside for room in state.rooms.rows.values()),
         streams=0 if instance is None else instance.feed.listening,
     )

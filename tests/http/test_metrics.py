@@ -130,6 +130,11 @@ def test_gauges_are_read_at_each_scrape() -> None:
     assert [value("onsale_role", role=role) for role in ROLES] == [0, 1, 0, 0]
 
 
+def test_waiting_rooms_are_told_as_a_whole() -> None:
+    value = scrape(Metrics(lambda: reading(queued=12_000, inside=80)))
+    assert (value("onsale_queue_waiting"), value("onsale_queue_inside")) == (12_000, 80)
+
+
 def test_replication_is_told_by_member() -> None:
     members = [MemberReading("B", "standby", 20, 3), MemberReading("R", "replica", 1500, 40)]
     value = scrape(Metrics(lambda: reading(sync_standbys=2, sync_standbys_met=1, lag_ms=250, members=members)))
