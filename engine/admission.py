@@ -28,13 +28,15 @@ class Stock(NamedTuple):
     left: int  # tickets that are not sold: all that could ever come
 
 
-def stock_of(types: Iterable[TicketType], room: Room) -> Stock:
-    """What is free where people wait in the event's own line is theirs, and what comes back is theirs first."""
+def stock_of(types: Iterable[TicketType], room: Room, *, strict: bool) -> Stock:
+    """What comes back is theirs first who wait in the event's own line. With a `strict` line what is free is theirs as
+    well; else it fits none of them, and anybody may take it.
+    """
     lost, settled = room.holds_lost + PRIOR_HOLDS_LOST, room.holds_lost + room.holds_paid + PRIOR_HOLDS
     free = coming = left = 0
     for each in types:
         left += each.capacity - each.sold
-        if not each.waiting:
+        if not (each.waiting and strict):
             free += each.capacity - each.held - each.sold
         coming += max(each.held * lost // settled - each.waiting, 0)
     return Stock(free, coming, left)

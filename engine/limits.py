@@ -39,7 +39,7 @@ LOOKED_AT_PER_STEP_MAX = 4_000  # bookings, to find those to tell
 TEXT_CHARACTERS_MAX = 300  # of what a provider or a mail server said; kept short, for it stands in the journal
 URL_CHARACTERS_MAX = 2_000
 
-TURN_MS_DEFAULT = 600_000  # to choose and to book, once it is one's turn
+TURN_MS_DEFAULT = 300_000  # to choose and to book, once it is one's turn
 TURN_MS_MIN = 10_000
 TURN_MS_MAX = 24 * 3600 * 1000
 OFFER_MS_MIN = 10_000

@@ -57,7 +57,7 @@ def newcomer_view(sale: Sale, now_ms: int) -> PlaceView:
 
 def _waiting_view(sale: Sale, queue: Queue, number: int, position: int, now_ms: int) -> PlaceView:
     room, event = queue.room, sale.event
-    stock = stock_of(sale.types.values(), room)
+    stock = stock_of(sale.types.values(), room, strict=sale.strict)
     servable = reached(stock, room, event.max_per_user) >= max(position, 1)
     seconds = None
     if servable and position and room.state in (ROOM_BEFORE, ROOM_OPEN):
@@ -70,7 +70,7 @@ def _waiting_view(sale: Sale, queue: Queue, number: int, position: int, now_ms: 
 def room_now(sale: Sale, now_ms: int) -> RoomNow:
     queue = _queue_of(sale)
     room, event = queue.room, sale.event
-    stock = stock_of(sale.types.values(), room)
+    stock = stock_of(sale.types.values(), room, strict=sale.strict)
     over = event.cancelled or event.closed or sale.closes_ms <= now_ms
     opens_ms = opens_at_ms(room, event) if not room.opened else None
     last_number = room.arrivals if queue.drawn else 0

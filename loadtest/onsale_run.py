@@ -273,13 +273,16 @@ class Onsale:
         room = sale.queue.room
         if held:
             ledger.fault(f"{held} tickets are held at the end by people who do nothing any more")
-        rows = self.node.state.bookings.rows
-        heads = [rows[next(each.bookings())].quantity for each in sale.lines.values() if each.count]
-        if heads:
-            if min(heads) <= unsold - held:
-                ledger.fault(f"{unsold} tickets are unsold, and somebody in line wants {min(heads)}")
-            return f"whoever is first in line wants {min(heads)} together"
+        line = next(iter(sale.lines.values()))
+        rows, free = self.node.state.bookings.rows, unsold - held
+        wants = [rows[booking_id].quantity for booking_id in line.bookings()]
+        if wants:
+            next_wants = wants[0] if sale.strict else min(wants)
+            if next_wants <= free:
+                ledger.fault(f"{free} tickets are free, and somebody in line wants {next_wants}")
+            if sale.strict or not room.waiting:
+                return f"whoever is next in line wants {next_wants} together"
         if room.waiting or room.inside:
-            ledger.fault(f"{unsold} tickets are unsold, and {room.waiting} people wait for a turn")
+            ledger.fault(f"{free} tickets are free, and {room.waiting} people wait for a turn")
             return "people wait, and nobody is let in"
         return "nobody is left who wants them"

@@ -290,7 +290,7 @@ def track_room(state: State, sale: Sale) -> None:
         elif (
             room.state == ROOM_OPEN
             and room.waiting
-            and allowed(stock_of(sale.types.values(), room), room, event.max_per_user)
+            and allowed(stock_of(sale.types.values(), room, strict=sale.strict), room, event.max_per_user)
         ):
             due_ms = max(-(-due_us(room) // 1000), event.on_sale_ms or 0)
     if due_ms != queue.due_ms:
@@ -300,7 +300,7 @@ def track_room(state: State, sale: Sale) -> None:
 
 
 def _may_come_in(sale: Sale, room: Room) -> bool:
-    return allowed(stock_of(sale.types.values(), room), room, sale.event.max_per_user) > 0
+    return allowed(stock_of(sale.types.values(), room, strict=sale.strict), room, sale.event.max_per_user) > 0
 
 
 def _set_due(state: State, queue: Queue, due_ms: int | None) -> None:

@@ -182,7 +182,9 @@ def admit(state: State, now_ms: int, command: Admit) -> Decision:
     if room.state != ROOM_OPEN:
         return [], Done(state.seq)
     by_rate, from_us = paced(room, now_ms * 1000)
-    people = min(by_rate, allowed(stock_of(sale.types.values(), room), room, sale.event.max_per_user))
+    people = min(
+        by_rate, allowed(stock_of(sale.types.values(), room, strict=sale.strict), room, sale.event.max_per_user)
+    )
     if people <= 0:
         return [], Done(state.seq)
     through, found = queue.next_people(state.places.rows, min(people, ADMITTED_PER_STEP_MAX))

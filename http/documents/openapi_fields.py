@@ -140,7 +140,7 @@ BY_PLACE: Final[dict[str, Schema]] = {
     "NewWaitingRoom.opensAt": {"description": "nobody is let in before; left out: as soon as the sale begins"},
     "NewWaitingRoom.shuffleAtOpening": {"description": "who comes before the opening is put in an order drawn by lot"},
     "NewWaitingRoom.admitByStock": {"description": "let in no more people than there are tickets for"},
-    "NewWaitingRoom.turnSeconds": {"description": "to book, once it is their turn; left out: ten minutes"},
+    "NewWaitingRoom.turnSeconds": {"description": "to book, once it is their turn; left out: five minutes"},
     "NewPlaceInQueue.eventId": {"description": "as in the path; may be left out"},
     "NewPlaceInQueue.challenge": {"description": "a solved challenge, where the event asks for one"},
     "WaitingRoom.state": _one_of(ROOM_NAMES),

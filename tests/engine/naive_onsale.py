@@ -70,7 +70,7 @@ class Onsale(Base):
         known = self.rooms.get(event["id"]) if event else None
         if known is None and event and event["id"] in self.removed:
             return None
-        fields = {"admit_per_minute": UNSET, "max_inside": None, "opens_ms": None, "shuffle": False, "turn_ms": 600_000}
+        fields = {"admit_per_minute": UNSET, "max_inside": None, "opens_ms": None, "shuffle": False, "turn_ms": 300_000}
         if known is not None:
             fields = {name: known[name] for name in fields}
         for name in fields:

@@ -24,9 +24,7 @@ PEOPLE, TICKETS = 3_000, 300
 SMALL = Plan(seed=5, tickets=40, admit_per_minute=60)
 
 
-@pytest.mark.parametrize(
-    ("seed", "waitlist"), [(1, WAITLIST_STRICT), (2, WAITLIST_FIRST_FIT), (3, WAITLIST_STRICT), (4, WAITLIST_STRICT)]
-)
+@pytest.mark.parametrize(("seed", "waitlist"), [(1, WAITLIST_STRICT), (2, WAITLIST_FIRST_FIT), (3, WAITLIST_STRICT)])
 def test_every_promise_is_kept_in_either_room(seed: int, waitlist: int) -> None:
     plan = partial(Plan, seed, TICKETS, PEOPLE // 50, waitlist=waitlist)
     aware, blind = (simulate(PEOPLE, plan(by_stock=by_stock)) for by_stock in (True, False))

@@ -22,7 +22,7 @@ from onsale.engine.status import (
 from onsale.tests.engine.room_world import DAY_MS, HOLD_MS, SEED, START_MS, World
 
 SECOND_MS = 1_000
-TURN_MS = 600_000
+TURN_MS = 300_000
 
 
 def blind(admit_per_minute: int = 60, **more: Any) -> c.RoomSpec:
@@ -310,7 +310,7 @@ def test_who_pays_is_served_and_makes_room() -> None:
 
 
 def test_who_loses_a_hold_may_book_again_while_the_turn_lasts() -> None:
-    world = World(room=blind(60))
+    world = World(room=blind(60, turn_ms=2 * HOLD_MS))
     world.join("a")
     world.book("a", 3)
     world.wait(HOLD_MS)

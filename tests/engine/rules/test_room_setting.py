@@ -33,7 +33,7 @@ def test_an_event_without_a_room_gets_one_and_loses_it() -> None:
     assert world.sale.queue is None
     assert refused(world.change(room=c.RoomChange(max_inside=3))) == "waitingRoom.admitPerMinute"
     reply = world.change(room=c.RoomChange(admit_per_minute=60))
-    assert reply.room == r.RoomView(60, None, None, shuffle=False, by_stock=True, turn_ms=600_000, state=ROOM_BEFORE)
+    assert reply.room == r.RoomView(60, None, None, shuffle=False, by_stock=True, turn_ms=300_000, state=ROOM_BEFORE)
     assert world.room.state == ROOM_OPEN  # opened by itself
     assert world.change(room=None).room is None
     assert world.sale.queue is None

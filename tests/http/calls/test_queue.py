@@ -106,7 +106,7 @@ async def test_a_person_books_when_it_is_their_turn(calls: Calls) -> None:
         "number": 1,
         "position": 0,
         "admitted": True,
-        "expiresAt": "2026-11-22T10:10:00.000Z",
+        "expiresAt": "2026-11-22T10:05:00.000Z",
         "status": "admitted",
         "servable": True,
         "estimatedWaitSeconds": None,
