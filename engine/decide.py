@@ -79,14 +79,23 @@ def decide(state: State, now_ms: int, command: c.Command, key: c.Idempotency | N
     """`now_ms` must not be before the state's own time."""
     if key is not None:
         return _decide_once(state, now_ms, command, key)
+    kind = type(command)
+    if kind in _OF_THE_PROVIDER:
+        return _decide_of_the_provider(state, now_ms, command)
+    facts, reply = _RULES[kind](state, now_ms, command)
+    return Decided(facts, reply)
+
+
+_OF_THE_PROVIDER = frozenset({c.SettlePayment, c.SettleRefund, c.TakeProviderEvent})
+
+
+def _decide_of_the_provider(state: State, now_ms: int, command: c.Command) -> Decided:
     if isinstance(command, c.SettlePayment):
         return _settle(state, now_ms, command, state.payments.rows.get(command.payment_id))
     if isinstance(command, c.SettleRefund):
         return _settle(state, now_ms, command, state.refunds.rows.get(command.refund_id))
-    if isinstance(command, c.TakeProviderEvent):
-        return _take(state, now_ms, command)
-    facts, reply = _RULES[type(command)](state, now_ms, command)
-    return Decided(facts, reply)
+    assert isinstance(command, c.TakeProviderEvent)
+    return _take(state, now_ms, command)
 
 
 def _take(state: State, now_ms: int, command: c.TakeProviderEvent) -> Decided:

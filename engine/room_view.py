@@ -14,7 +14,7 @@ from .status import PLACE_LAPSED, PLACE_LEFT, PLACE_WAITING, ROOM_BEFORE, ROOM_C
 
 REFRESH_SECONDS_MIN: Final = 2
 REFRESH_SECONDS_MAX: Final = 60
-_PEOPLE_PER_REFRESH_SECOND: Final = 10_000
+_PEOPLE_PER_REFRESH_SECOND: Final = 5_000  # so many ask each second: less than half of what one core answers
 
 
 class PlaceView(NamedTuple):
@@ -25,6 +25,13 @@ class PlaceView(NamedTuple):
     servable: bool  # tickets are likely to reach them, or at least may
     status: int  # status.PLACE_…
     expires_ms: int  # when the turn ends; 0: it has not begun
+
+
+class RoomGlance(NamedTuple):
+    """What whoever asks for their place is told of the room."""
+
+    state: str  # as in RoomNow
+    refresh_seconds: int  # how often it is worth asking again, from this place
 
 
 class RoomNow(NamedTuple):
@@ -67,15 +74,30 @@ def _waiting_view(sale: Sale, queue: Queue, number: int, position: int, now_ms: 
     return PlaceView(number, room.served_through, position, seconds, servable, PLACE_WAITING, 0)
 
 
+def room_glance(sale: Sale, view: PlaceView, now_ms: int) -> RoomGlance:
+    """Cheap, for it is asked for most of all. Whoever may be let in soon is to ask sooner than the others: else a turn
+    is half over before they know.
+    """
+    room, event = _queue_of(sale).room, sale.event
+    over = _is_over(sale, now_ms)
+    opens_ms = opens_at_ms(room, event) if not room.opened else None
+    seconds = _refresh_seconds(room, opens_ms, now_ms, over=over)
+    left = any(each.capacity > each.sold for each in sale.types.values())
+    if view.position and left and not over and room.state in (ROOM_BEFORE, ROOM_OPEN):
+        soonest_ms = max((opens_ms or 0) - now_ms, 0) + view.position * 60_000 // room.admit_per_minute
+        seconds = min(seconds, max(soonest_ms // 1000, REFRESH_SECONDS_MIN))
+    return RoomGlance(_state_name(room, left=left, over=over), seconds)
+
+
 def room_now(sale: Sale, now_ms: int) -> RoomNow:
     queue = _queue_of(sale)
     room, event = queue.room, sale.event
     stock = stock_of(sale.types.values(), room, strict=sale.strict)
-    over = event.cancelled or event.closed or sale.closes_ms <= now_ms
+    over = _is_over(sale, now_ms)
     opens_ms = opens_at_ms(room, event) if not room.opened else None
     last_number = room.arrivals if queue.drawn else 0
     return RoomNow(
-        state=_state_name(room, stock, over=over),
+        state=_state_name(room, left=stock.left > 0, over=over),
         now_serving=room.served_through,
         last_number=last_number,
         servable_through=_servable_through(queue, stock, event) if queue.drawn else None,
@@ -87,10 +109,15 @@ def room_now(sale: Sale, now_ms: int) -> RoomNow:
     )
 
 
-def _state_name(room: Room, stock: Stock, *, over: bool) -> str:
+def _is_over(sale: Sale, now_ms: int) -> bool:
+    return sale.event.cancelled or sale.event.closed or sale.closes_ms <= now_ms
+
+
+def _state_name(room: Room, *, left: bool, over: bool) -> str:
+    """`left`: some tickets are not sold."""
     if over:
         return ROOM_NAMES[ROOM_CLOSED]
-    if room.state != ROOM_CLOSED and not stock.left:
+    if room.state != ROOM_CLOSED and not left:
         return "sold_out"
     return ROOM_NAMES[room.state]
 

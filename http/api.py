@@ -20,8 +20,10 @@ from .caching import min_seq_of, read_answer
 from .call import Answer, Call
 from .gateway import Gateway
 from .problems import not_durable, problem, refused, with_seq
+from .render.live_counts import LiveCounts
 from .render.replies import answer_of
 from .render.seats import SeatMaps
+from .searches import Searches
 
 MIN_SEQ_WAIT_SECONDS: Final = 1.0
 
@@ -49,6 +51,8 @@ class Api:
     gate_settings: GateSettings = field(default_factory=GateSettings)
     gate: Gate = field(init=False)
     seat_maps: SeatMaps = field(default_factory=SeatMaps)
+    searches: Searches = field(default_factory=Searches)
+    counts: LiveCounts = field(default_factory=LiveCounts)
     _background: set[asyncio.Task[None]] = field(default_factory=set)
     _counters: dict[tuple[str, str], Callable[[int, float], None]] = field(default_factory=dict)
 
@@ -129,6 +133,10 @@ class Api:
 
     def internal(self, call: Call) -> Answer:
         """For the exception being handled, which is ours to mend."""
-        logger.exception("Error answering %s %s", call.method, call.path)  # noqa: LOG004 - it is being handled
+        return self.failed(call.method, call.path)
+
+    def failed(self, method: str, path: str) -> Answer:
+        """As `internal`, for who does not have the call any more."""
+        logger.exception("Error answering %s %s", method, path)  # noqa: LOG004 - it is being handled
         detail = "This is our fault, not yours; it has been logged. Try again."
         return self.finish(problem(Code.INTERNAL, detail))

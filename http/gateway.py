@@ -226,9 +226,19 @@ class Gateway(Protocol):
     async def reach(self, seq: int, timeout_seconds: float) -> bool:
         """Wait until `durable_seq` is at least `seq`; False if that takes too long."""
 
-    async def search(self, request: SearchRequest, min_seq: int) -> Hits:
+    @property
+    def search_edition(self) -> object:
+        """Another object as soon as a search may find other events; until then whatever was found stays so."""
+
+    @property
+    def search_seq(self) -> int:
+        """The position that whatever was found in this edition reflects."""
+
+    def search(self, request: SearchRequest, min_seq: int, done: Callable[[Hits | UnavailableError], None]) -> None:
         """From an index that has everything up to `min_seq`; when that takes more than a second, from what there is,
-        and `Hits.seq` says so. Raises ValueError for a cursor that is not one.
+        and `Hits.seq` says so. `done` is called once, now or later; it must not raise.
+
+        Raises ValueError for a cursor that is not one, and UnavailableError where there is too much to do.
         """
 
     async def past_booking(self, booking_id: int) -> Booking | None:

@@ -33,6 +33,13 @@ class Latencies:
         self.total_seconds += seconds
         self.max_seconds = max(self.max_seconds, seconds)
 
+    def add(self, other: "Latencies") -> None:
+        """Count what `other` has counted as well."""
+        self._counts = array("Q", map(int.__add__, self._counts, other._counts))
+        self.count += other.count
+        self.total_seconds += other.total_seconds
+        self.max_seconds = max(self.max_seconds, other.max_seconds)
+
     def percentile_ms(self, percent: float) -> float:
         """Return the milliseconds within which `percent` of all were; 0 when there is none."""
         wanted = self.count * percent / 100

@@ -14,11 +14,12 @@ WITHOUT_BODY: Final = frozenset({204, 304})
 class ResponseReader:
     """`feed` bytes, then take `next` until it is None; at the connection's end ask `last` too."""
 
-    __slots__ = ("_buffer", "_position", "keep_alive")
+    __slots__ = ("_buffer", "_position", "head", "keep_alive")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._position = 0
+        self.head = b""  # of the response that was taken last: in small letters
         self.keep_alive = True  # whether the connection outlives the response that was taken last
 
     def feed(self, data: bytes) -> None:
@@ -60,6 +61,7 @@ class ResponseReader:
         else:
             return None  # it ends where the connection does
         self._position = body_end
+        self.head = head
         self.keep_alive = not closing and (head[7:8] != b"0" or b"\r\nconnection: keep-alive\r\n" in head)
         return status, body
 
@@ -74,6 +76,7 @@ class ResponseReader:
         if b"\r\ncontent-length:" in head or b"\r\ntransfer-encoding:" in head:
             return None
         self._position = len(buffer)
+        self.head = head
         self.keep_alive = False
         return int(buffer[start + 9 : start + 12]), buffer[end + 4 :]
 

@@ -174,9 +174,20 @@ class NodeGateway:
     async def reach(self, seq: int, timeout_seconds: float) -> bool:
         return await self._positions.wait_for(seq, timeout_seconds)
 
-    async def search(self, request: SearchRequest, min_seq: int) -> Hits:
+    @property
+    def search_edition(self) -> object:
+        return self._search.edition
+
+    @property
+    def search_seq(self) -> int:
+        return self._search.handed_seq
+
+    def search(self, request: SearchRequest, min_seq: int, done: Callable[[Hits | UnavailableError], None]) -> None:
+        def answered(found: Hits | SearchUnavailable) -> None:
+            done(found if isinstance(found, Hits) else UnavailableError(str(found)))
+
         try:
-            return await self._search.search(request, min_seq)
+            self._search.ask(request, min_seq, answered)
         except SearchUnavailable as error:
             raise UnavailableError(str(error)) from error
 

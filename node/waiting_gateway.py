@@ -78,7 +78,10 @@ class WaitingGateway:
     async def reach(self, _seq: int, _timeout_seconds: float) -> bool:
         return False
 
-    async def search(self, _request: SearchRequest, _min_seq: int) -> Hits:
+    search_edition: object = None
+    search_seq = 0
+
+    def search(self, _request: SearchRequest, _min_seq: int, _done: Callable[[Hits | UnavailableError], None]) -> None:
         raise UnavailableError(NO_COPY)
 
     async def past_booking(self, _booking_id: int) -> Booking | None:

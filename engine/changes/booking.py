@@ -6,7 +6,7 @@ Owns the facts about holds and places in line.
 from .. import facts as f
 from ..records import Booking, Entry, Event, TicketType
 from ..seats import packed
-from ..state import Sale, State, deadline_of, entry_id
+from ..state import Sale, State, deadline_of, entry_id, warning_of
 from ..status import CANCELLED, ENDED, EXPIRED, HELD, NEW, WAITING
 from . import room, seats
 from .shared import become, begin, leave, notice, track_promotable
@@ -14,11 +14,11 @@ from .shared import become, begin, leave, notice, track_promotable
 
 def held(state: State, fact: f.Held) -> None:
     sale = state.sales[fact.event_id]
-    ticket_type = sale.types[fact.ticket_type_id]
+    event, ticket_type = sale.event, sale.types[fact.ticket_type_id]
     quantity, at_ms, booking_id = fact.quantity, state.at_ms, fact.booking_id
     # positional, and sharing the numbers that exist already: a booking costs time and memory
     booking = Booking(
-        booking_id, fact.user_id, sale.event.id, ticket_type.id, quantity, fact.amount_minor,
+        booking_id, fact.user_id, event.id, ticket_type.id, quantity, fact.amount_minor,
         HELD, state.seq, at_ms, at_ms, fact.expires_ms,
     )  # fmt: skip
     if fact.seats:
@@ -26,13 +26,17 @@ def held(state: State, fact: f.Held) -> None:
     state.next_booking_id = booking_id + 1
     state.bookings.add(booking_id, booking)
     state.status_counts[HELD] += 1
-    state.ticket_types.touch(ticket_type.id, ticket_type)
+    if ticket_type.id not in state.ticket_types.changed:
+        state.ticket_types.touch(ticket_type.id, ticket_type)
     ticket_type.held += quantity
     assert ticket_type.held + ticket_type.sold <= ticket_type.capacity, "sold twice"
-    if not sale.event.booked:
-        _mark_booked(state, sale.event)
-    sale.claim(booking)
-    state.deadlines.add(deadline_of(booking), booking_id)
+    if not event.booked:
+        _mark_booked(state, event)
+    if booking.user_id in sale.claims:
+        sale.claim(booking)
+    else:
+        sale.claims[booking.user_id] = booking
+    state.deadlines.add(warning_of(at_ms, fact.expires_ms), booking_id)
     if sale.seating is not None:
         seats.follow(sale, booking, NEW, HELD)
     if sale.queue is not None:

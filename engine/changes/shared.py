@@ -115,7 +115,8 @@ def notice(state: State, booking: Booking, kind: str, amount_minor: int = 0, det
             number, state.seq, state.at_ms, booking.user_id, kind, booking.event_id, booking.id, amount_minor, detail
         )
     )
-    user = state.users.rows.get(booking.user_id)
+    users = state.users.rows
+    user = users.get(booking.user_id) if users else None
     if user is not None:
         if user.email is not None and state.mail and KINDS[kind].mailed:
             _owe(state, booking, MAIL, number, kind, amount_minor, detail)

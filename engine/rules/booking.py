@@ -55,7 +55,7 @@ def book(state: State, now_ms: int, command: Book) -> Decision:
     event = sale.event
     if event.cancelled:
         return refuse(state, Code.EVENT_CANCELLED, f"Event {event.id} is cancelled.")
-    if event.closed or now_ms >= sale.closes_ms:
+    if event.closed or now_ms >= (event.starts_ms if event.ends_ms is None else event.ends_ms):  # sale.closes_ms
         return refuse(state, Code.NOT_ON_SALE, f"The sale for event {event.id} is over.")
     if event.on_sale_ms is not None and now_ms < event.on_sale_ms:
         wait_seconds = -(-(event.on_sale_ms - now_ms) // 1000)
@@ -88,7 +88,8 @@ def _book_guarded(state: State, now_ms: int, command: Book, sale: Sale, types: S
 
 def _book(state: State, now_ms: int, command: Book, sale: Sale, types: Sequence[TicketType]) -> Decision:
     event, quantity = sale.event, command.quantity
-    has = sale.tickets_of(command.user_id)
+    user_id = command.user_id
+    has = sale.tickets_of(user_id) if user_id in sale.claims else 0
     if has + quantity > event.max_per_user:
         return refuse(
             state,
@@ -97,7 +98,7 @@ def _book(state: State, now_ms: int, command: Book, sale: Sale, types: Sequence[
             available=max(event.max_per_user - has, 0),
         )
     if has and (holds_max := _holds_max(sale)) is not None:
-        holds = sum(booking.status in COUNTS_AS_HELD for booking in sale.bookings_of(command.user_id))
+        holds = sum(booking.status in COUNTS_AS_HELD for booking in sale.bookings_of(user_id))
         if holds >= holds_max:
             return refuse(
                 state, Code.LIMIT_PER_USER, f"At most {holds_max} holds at a time; pay or give up one.", available=0
@@ -121,9 +122,9 @@ def _book(state: State, now_ms: int, command: Book, sale: Sale, types: Sequence[
         return overloaded(state, "bookings")
     amount_minor, expires_ms = ticket_type.price_minor * quantity, now_ms + command.hold_ms
     booking_id, seq = state.next_booking_id, state.seq + 1
-    held = Held(booking_id, command.user_id, event.id, ticket_type.id, quantity, amount_minor, expires_ms, seats)
+    held = Held(booking_id, user_id, event.id, ticket_type.id, quantity, amount_minor, expires_ms, seats)
     return [held], Booked(
-        seq, booking_id, command.user_id, event.id, ticket_type.name, quantity, amount_minor, event.currency,
+        seq, booking_id, user_id, event.id, ticket_type.name, quantity, amount_minor, event.currency,
         now_ms, expires_ms, sale.seat_names(seats) if seats else (),
     )  # fmt: skip
 

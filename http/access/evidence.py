@@ -43,9 +43,10 @@ def evidence_of(signals: int) -> Evidence | None:
 class Witness:
     """What was seen lately, at this node, in bounded memory."""
 
-    __slots__ = ("_crowds", "_seen")
+    __slots__ = ("_crowds", "_seen", "has_seen")
 
     def __init__(self) -> None:
+        self.has_seen = False  # anything, ever
         self._seen: Recent[int] = Recent(REMEMBERED_NS, KEYS_MAX)
         self._crowds: Recent[set[str]] = Recent(REMEMBERED_NS, CROWDS_MAX)
 
@@ -53,12 +54,13 @@ class Witness:
         """`address`: as it is counted; "" if it is not."""
         for key in ("user " + user_id if user_id else "", "address " + address if address else ""):
             if key:
+                self.has_seen = True
                 self._seen.put(key, (self._seen.get(key, now_ns) or 0) | signal, now_ns)
 
     def signals(self, user_id: str, address: str, now_ns: int) -> int:
         """All that counts against them; `user_id` is counted among those who came from `address`."""
         signals = SIGNAL_CROWDED_ADDRESS if address and self._is_crowded(user_id, address, now_ns) else 0
-        if self._seen:
+        if self.has_seen:
             signals |= self._seen.get("user " + user_id, now_ns) or 0
             if address:
                 signals |= self._seen.get("address " + address, now_ns) or 0

@@ -155,13 +155,14 @@ class Gate:
         """
         now_ns = self._clock_ns()
         self._challenges.pace.add(now_ns)
-        signals, address = 0, None
+        signals = 0
         if principal.role == "user" or principal is LOCAL_OPERATOR:
             if self._per_user is not None and (wait_ns := self._per_user.take(user_id, now_ns)):
                 self._witness.saw(SIGNAL_LIMITED_BEFORE, user_id, "", now_ns)
                 raise RefusedError(self._too_often("user", "This user asks too often.", wait_ns))
             address = self._address(call)
-            signals = self._witness.signals(user_id, "" if address.exempt else address.key, now_ns)
+            if self._witness.has_seen or not address.exempt:
+                signals = self._witness.signals(user_id, "" if address.exempt else address.key, now_ns)
         sale = self._gateway().state.sales.get(event_id)
         if sale is None or sale.event.challenge == CHALLENGE_NONE or not self._asks(sale, user_id, joining=joining):
             return (None, _evidence(call, signals)) if signals else _NO_EVIDENCE

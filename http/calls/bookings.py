@@ -5,6 +5,7 @@ RefusedError is raised instead. So they need no task, and the hot path calls the
 """
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -55,7 +56,7 @@ def post_booking(api: Api, call: Call, reply: Reply) -> None:
     proof, evidence = checked
     if proof is not None or evidence is not None:
         command = replace(command, proof=proof, evidence=evidence)
-    _book(api, call, reply, command, key)
+    _book(api, reply, command, key)
 
 
 async def _book_once_judged(
@@ -68,7 +69,7 @@ async def _book_once_judged(
 ) -> None:
     try:
         proof, evidence = await judged
-        _book(api, call, reply, replace(command, proof=proof, evidence=evidence), key)
+        _book(api, reply, replace(command, proof=proof, evidence=evidence), key)
     except RefusedError as refusal:
         reply(api.finish(refusal.answer))
     except UnavailableError as fault:
@@ -77,20 +78,20 @@ async def _book_once_judged(
         reply(api.internal(call))
 
 
-def _book(api: Api, call: Call, reply: Reply, command: Book, key: Idempotency | None) -> None:
-    gateway = api.gateway
+def _book(api: Api, reply: Reply, command: Book, key: Idempotency | None) -> None:
+    # without `call`: its headers are not needed any more, and memory that is given back soon is still in the cache
+    api.gateway.submit_hot(command, key, partial(_tell_booked, api, reply))
 
-    def done(decided: r.Reply, replayed: bool) -> None:  # noqa: FBT001 - the gateway's signature
-        try:
-            if type(decided) is r.Booked and not replayed:
-                answer = booked(decided, gateway)
-            else:
-                answer = answer_of(decided, gateway, replayed=replayed)
-        except Exception:  # noqa: BLE001 - one answer that cannot be rendered must not keep others from being told
-            answer = api.internal(call)
-        reply(answer)
 
-    gateway.submit_hot(command, key, done)
+def _tell_booked(api: Api, reply: Reply, decided: r.Reply, replayed: bool) -> None:  # noqa: FBT001
+    try:
+        if type(decided) is r.Booked and not replayed:
+            answer = booked(decided, api.gateway)
+        else:
+            answer = answer_of(decided, api.gateway, replayed=replayed)
+    except Exception:  # noqa: BLE001 - one answer that cannot be rendered must not keep others from being told
+        answer = api.failed("POST", "/booking")
+    reply(answer)
 
 
 def post_payment(api: Api, call: Call, reply: Reply) -> None:

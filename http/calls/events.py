@@ -1,59 +1,75 @@
 """Calls about events: searching, reading, and what organisers do with them."""
 
-from typing import Final
+import asyncio
 
 from ...engine.codes import Code
 from ...engine.commands import CancelEvent
+from ...engine.limits import ID_MAX
 from ...engine.rules.event import event_reply
-from ...engine.search import Hits, SearchRequest
 from ...engine.state import Sale
 from ..access import guard as access
 from ..api import Api
-from ..caching import LISTED, LIVE, PRIVATE, read_answer
+from ..caching import LIVE, PRIVATE, Reading
 from ..call import Answer, Call, Reply
+from ..gateway import UnavailableError
 from ..idempotency import key_of
-from ..problems import RefusedError, not_durable, refused
-from ..render.events import availability, event_document, event_item, progress_document
+from ..problems import RefusedError, not_durable, problem, refused
+from ..render.events import event_document, progress_document
 from ..render.replies import encode
+from ..searches import Outcome, read_query
 from ..wire.bookings import check_nothing
 from ..wire.events import change_event_command, create_event_command
-from ..wire.query import bad_cursor, instant_of, limit_of, next_link, parse_query, path_id
+from ..wire.query import path_id
 
-SEARCH_PARAMETERS: Final = (
-    "search", "name", "start_date", "end_date", "city", "category", "limit", "cursor",
-)  # fmt: skip
+
+def get_events(api: Api, call: Call, reply: Reply, min_seq: int = 0) -> None:
+    """A search; with `min_seq`, by an index that has got so far. Raises RefusedError where nothing is waited for."""
+    gateway, searches = api.gateway, api.searches
+    kept = searches.kept(gateway, call.query)
+    if kept is not None and min_seq <= gateway.search_seq:
+        _show(api, call, reply, kept, gateway.search_seq)
+        return
+
+    def done(found: Outcome) -> None:
+        try:
+            if isinstance(found, tuple):
+                _show(api, call, reply, *found)
+            elif isinstance(found, RefusedError):
+                reply(api.finish(found.answer))
+            elif isinstance(found, UnavailableError):
+                reply(api.finish(problem(Code.OVERLOADED, str(found))))
+            else:
+                raise found
+        except Exception:  # noqa: BLE001 - the last resort is here
+            reply(api.internal(call))
+
+    try:
+        searches.ask(gateway, call.query, min_seq, done)
+    except UnavailableError as fault:
+        reply(api.finish(problem(Code.OVERLOADED, str(fault))))
+
+
+def _show(api: Api, call: Call, reply: Reply, reading: Reading, seq_max: int) -> None:
+    """Answer when what it shows is durable, with a position of at most `seq_max`."""
+
+    def shown(seq: int | None) -> None:
+        reply(api.finish(not_durable().answer) if seq is None else reading.answer(call, min(seq, seq_max)))
+
+    api.gateway.when_durable(shown)
 
 
 async def list_events(api: Api, call: Call) -> Answer:
-    parameters = parse_query(call.query, SEARCH_PARAMETERS)
-    request = SearchRequest(
-        search=parameters.get("search", ""),
-        name=parameters.get("name", ""),
-        start_ms=instant_of(parameters, "start_date"),
-        end_ms=instant_of(parameters, "end_date", is_end=True),
-        city=parameters.get("city", ""),
-        category=parameters.get("category", ""),
-        limit=limit_of(parameters),
-        cursor=parameters.get("cursor", ""),
-    )
-    hits = await _search(api, request, await api.catch_up(call))
-    gateway = api.gateway
-    sales, now_ms = gateway.state.sales, gateway.now_ms()
-    body = encode([event_item(sales[event_id], now_ms) for event_id in hits.event_ids if event_id in sales])
-    links = [next_link(call.path, parameters, cursor=hits.next_cursor)] if hits.next_cursor else []
-    seq = min(await api.shown(), hits.seq)
-    return read_answer(call, body, seq, LISTED, *links)
+    """`get_events`, to be awaited, for whoever sends the position that it must reflect."""
+    read_query(call.query)  # whatever is wrong with it is told at once
+    min_seq = await api.catch_up(call)
+    answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
+    def reply(answer: Answer) -> None:
+        if not answered.done():
+            answered.set_result(answer)
 
-async def _search(api: Api, request: SearchRequest, min_seq: int) -> Hits:
-    """The page, from an index that has reached `min_seq`: it follows the journal a moment behind."""
-    try:
-        hits = await api.gateway.search(request, min_seq)
-    except ValueError:
-        raise bad_cursor() from None
-    if hits.seq < min_seq:
-        raise refused(Code.REPLICA_BEHIND, f"The search index has reached {hits.seq}, not yet {min_seq}.")
-    return hits
+    get_events(api, call, reply, min_seq)
+    return await answered
 
 
 async def get_event(api: Api, call: Call, event_id: str) -> Answer:
@@ -66,12 +82,11 @@ async def get_event(api: Api, call: Call, event_id: str) -> Answer:
 def get_availability(api: Api, call: Call, reply: Reply, event_id: str) -> None:
     """Raises RefusedError instead of replying where nothing is to be waited for."""
     gateway = api.gateway
-    body = encode(availability(_sale(api, event_id), gateway.now_ms()))
-
-    def shown(seq: int | None) -> None:
-        reply(read_answer(call, body, seq, LIVE) if seq is not None else api.finish(not_durable().answer))
-
-    gateway.when_durable(shown)
+    state, now_ms = gateway.state, gateway.now_ms()
+    reading = api.counts.kept(state, event_id, now_ms)
+    if reading is None:
+        reading = api.counts.make(state, event_id, _sale(api, event_id).event.id, now_ms)
+    _show(api, call, reply, reading, ID_MAX)
 
 
 async def create_event(api: Api, call: Call) -> Answer:

@@ -12,7 +12,7 @@ from ...engine.commands import Evidence, Idempotency, JoinQueue, LeaveQueue, Pro
 from ...engine.records import Place
 from ...engine.replies import Refusal
 from ...engine.replies import Reply as EngineReply
-from ...engine.room_view import place_view, room_now
+from ...engine.room_view import place_view, room_glance
 from ...engine.state import Sale
 from ...engine.status import PLACE_LEFT, PLACE_NAMES
 from ..access import guard as access
@@ -81,7 +81,8 @@ def get_place(api: Api, call: Call, reply: Reply, event_id: str, token: str) -> 
     sale = _sale(api, event_id)
     place = _place(api, sale, token)
     now_ms = gateway.now_ms()
-    document = place_document(place, place_view(sale, place, now_ms), room_now(sale, now_ms), now_ms)
+    view = place_view(sale, place, now_ms)
+    document = place_document(place, view, room_glance(sale, view, now_ms), now_ms)
     _when_durable(api, call, reply, encode(document), PRIVATE)
 
 

@@ -15,8 +15,11 @@ Never decides what a call means. request_reader.py reads, framework.py has the i
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from time import perf_counter
 from typing import Any, Final, cast
 
+import msgspec
 from aiohttp import web
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
@@ -29,7 +32,8 @@ from .limits import ConnectionLimits, Deadline
 from .request_reader import Awaited, ClientError, Request, RequestReader
 from .response_bytes import CLOSE, CONTINUE, INTERNAL_PROBLEM, KEEP_ALIVE, ResponseRenderer, http_problem
 
-Hot = Callable[[Call, Reply], bool]
+Count = Callable[[int, float], None]  # a status, and seconds
+Hot = Callable[[Call, Reply], Count | bool]  # False: not taken. What is to be told of the answer, or True
 Finish = Callable[[Answer], Answer]  # adds what every answer says
 
 CUT_SECONDS: Final = 0.1  # for a handler to notice that it was cancelled
@@ -48,22 +52,15 @@ class Shared:
         self.connections = 0  # open now, but for streams
 
 
-class Slot:
-    """A place in the order of a connection's answers; called with the answer, it is the `Reply` of one hot call."""
+class Slot(msgspec.Struct, eq=False, gc=False):
+    """A place in the order of a connection's answers."""
 
-    __slots__ = ("connection", "head_only", "is_old", "payload")
-
-    def __init__(self, connection: "Connection", payload: bytes | None, *, head_only: bool, is_old: bool) -> None:
-        self.connection = connection
-        self.payload = payload
-        self.head_only = head_only
-        self.is_old = is_old  # HTTP/1.0
-
-    def __call__(self, answer: Answer) -> None:
-        if self.payload is not None:
-            self.connection.logger.error("A call was answered twice; the second answer is dropped: %r", answer)
-            return
-        self.connection.answer(self, answer)
+    head_only: bool = False
+    is_old: bool = False  # HTTP/1.0
+    payload: bytes | None = None
+    status: int = 0  # of the answer
+    count: Count | None = None  # to be told of it, and how long it took
+    began: float = 0.0
 
 
 class Connection(FrameworkConnection):
@@ -160,14 +157,13 @@ class Connection(FrameworkConnection):
             self._refuse(http_problem(error.status, error.code, error.detail))
         finally:
             self._advancing = False
-        self._settle()
+        slots = self._slots
+        if not slots or slots[0].payload is not None or not self._is_plain():
+            self._settle()
 
     def _go_on(self) -> None:
         """Do as `_advance` does, which is less when there is nothing to take."""
-        if self._reader.unread_bytes:
-            self._advance()
-        else:
-            self._settle()
+        (self._advance if self._reader.unread_bytes else self._settle)()
 
     def _take_requests(self) -> None:
         slots = self._slots
@@ -181,13 +177,15 @@ class Connection(FrameworkConnection):
             if request is None:
                 if self._reader.continue_due:
                     self._reader.continue_due = False
-                    slots.append(Slot(self, CONTINUE, head_only=False, is_old=False))
+                    slots.append(Slot(payload=CONTINUE))
                 return
             message, body, plain = request
             if message.should_close:
                 self._taking = False
             if not (plain and self._offer(message, body)):
                 self._held = request
+            elif not self._reader.unread_bytes:
+                return
 
     def _offer(self, message: RawRequestMessage, body: bytes) -> bool:
         """Whether `hot` has taken it. An exception in there is ours, and answered in its place."""
@@ -197,28 +195,35 @@ class Connection(FrameworkConnection):
         else:
             path, _, query = target.partition("?")
         method = message.method
-        slot = Slot(self, None, head_only=method == "HEAD", is_old=message.version is not HttpVersion11)
+        slot = Slot(method == "HEAD", message.version is not HttpVersion11)
         self._slots.append(slot)
+        call = Call(method, path, query, message.headers, body, self._remote)
+        began = perf_counter()
         try:
-            taken = self._shared.hot(Call(method, path, query, message.headers, body, self._remote), slot)
+            taken = self._shared.hot(call, partial(self.answer, slot))
         except Exception:  # noqa: BLE001 - log_exception logs it
             self.log_exception("Error in the hot path at %s %s", method, path)
             if slot.payload is None:
-                slot(self.finish(INTERNAL_PROBLEM))
+                self.answer(slot, self.finish(INTERNAL_PROBLEM))
             return True
-        if not taken and slot.payload is not None:
+        if taken is False:
+            if slot.payload is None:
+                self._slots.pop()
+                return False
             self.logger.error("The hot path answered %s %s and then said it would not", method, path)
-        elif not taken:
-            self._slots.pop()
-            return False
+        elif taken is not True:
+            if slot.payload is None:
+                slot.count, slot.began = taken, began
+            else:
+                taken(slot.status, perf_counter() - began)
         return True
 
     def _refuse(self, answer: Answer) -> None:
         """Answers after whatever is owed, and reads no further: where the next request begins may be unknown."""
         self._taking = False
-        slot = Slot(self, None, head_only=False, is_old=False)
+        slot = Slot()
         self._slots.append(slot)
-        slot.payload = self._render(self.finish(answer), slot)
+        slot.payload = self._shared.renderer.render(self.finish(answer), connection=CLOSE)
 
     # -- sending answers ---------------------------------------------------------------------------------------------
 
@@ -228,23 +233,42 @@ class Connection(FrameworkConnection):
         While requests are being taken, answers leave together at the end of that. Of several that are owed more may be
         answered in this same turn of the loop, so they leave together after it: one write instead of many.
         """
+        if slot.payload is not None:
+            self.logger.error("A call was answered twice; the second answer is dropped: %r", answer)
+            return
+        connection = KEEP_ALIVE if slot.is_old else b""
+        slots = self._slots
+        if not self._taking and self._held is None and slots and slots[-1] is slot:
+            connection = CLOSE
         try:
-            slot.payload = self._render(answer, slot)
+            slot.payload = self._shared.renderer.render(answer, slot.head_only, connection)
         except Exception:  # noqa: BLE001 - log_exception logs it
             self.log_exception("This answer cannot be sent: %r", answer)
-            slot.payload = self._render(self.finish(INTERNAL_PROBLEM), slot)
-        if self._advancing or not self._slots or self._slots[0] is not slot:
+            answer = self.finish(INTERNAL_PROBLEM)
+            slot.payload = self._shared.renderer.render(answer, slot.head_only, connection)
+        slot.status = answer.status
+        if slot.count is not None:
+            slot.count(answer.status, perf_counter() - slot.began)
+        if self._advancing or not slots or slots[0] is not slot:
             return
-        if len(self._slots) > 1:
+        if len(slots) > 1:
             self._loop.call_soon(self._advance)
+        elif self._is_plain():
+            slots.popleft()
+            self._deadline.move(self._shared.limits.idle_seconds)  # a write that does not fit moves it again
+            self.transport.write(slot.payload)  # type: ignore[union-attr]
+            if self._paused:
+                self._hold_reading()
         else:
             self._go_on()
 
-    def _render(self, answer: Answer, slot: Slot) -> bytes:
-        connection = KEEP_ALIVE if slot.is_old else b""
-        if not self._taking and self._held is None and self._slots and self._slots[-1] is slot:
-            connection = CLOSE
-        return self._shared.renderer.render(answer, head_only=slot.head_only, connection=connection)
+    def _is_plain(self) -> bool:
+        """Nothing else waits for an answer to leave: by far the most."""
+        reader = self._reader
+        if reader.awaited is not Awaited.REQUEST or reader.unread_bytes or self._held is not None:
+            return False
+        unusual = self._client_is_done or self._reading_is_held or self._paused
+        return self._taking and not unusual and self.transport is not None
 
     def _send_ready(self) -> None:
         slots = self._slots
@@ -259,8 +283,10 @@ class Connection(FrameworkConnection):
         """Send what is ready, and do what had to wait for that."""
         if self.transport is None:
             return
-        self._send_ready()
-        if self._held is not None and not self._slots:
+        slots = self._slots
+        if slots:
+            self._send_ready()
+        if self._held is not None and not slots:
             message, body, _ = self._held
             self._held = None
             self._in_framework = True

@@ -36,6 +36,7 @@ from .limits import ConnectionLimits
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 LINE_ENDS: Final = (b"\r", b"\n")
+FIRST_MIN: Final = ord("\r")  # an empty line begins with no more than this
 CHUNKED: Final = -1
 CHUNKED_RAW_FACTOR: Final = 8  # how much larger than its content a chunked body may be: one byte in a chunk takes six
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
@@ -119,20 +120,36 @@ class RequestReader:
 
     def next(self) -> Request | None:
         """Return the next whole request, or None when that takes more bytes. Raises ClientError."""
-        if self._position == len(self._buffer):
+        buffer, start = self._buffer, self._position
+        if start == len(buffer):
             self._buffer = b""
             self._position = 0
             return None
         message = self._message
         if message is not None:
             return self._read_body(message)
-        message = self._read_head()
+        end = buffer.find(END_OF_HEAD, start) + 4
+        if (
+            end > 3
+            and end - start <= self._limits.head_bytes_max
+            and not self._head_bytes
+            and buffer[start] > FIRST_MIN
+        ):
+            head = buffer[start:end]  # by far the most: it is whole
+            self._position = end
+            message = self._parse(head, complete=True)
+            if not self._head_is_ascii:
+                self._check_decodable(message)
+        else:
+            message = self._read_head()
         if message is None:
             return None
         headers = message.headers
         if not _is_authority(headers.get(hdrs.HOST, "")):
             raise _malformed("The Host header is HOST or HOST:PORT.")
-        body_bytes = _body_bytes(message)
+        length = headers.get(hdrs.CONTENT_LENGTH)
+        is_usual = length is not None and message.version is HttpVersion11
+        body_bytes = int(length) if is_usual else _body_bytes(message)  # type: ignore[arg-type]
         expect = headers.get(hdrs.EXPECT)
         plain = expect is None and not message.chunked and not message.upgrade
         waits = False
@@ -180,8 +197,7 @@ class RequestReader:
             self._head_tail = (self._head_tail + piece)[-3:]
             return None
         if not self._head_is_ascii:
-            _refuse_undecodable(message)
-            self._head_is_ascii = True
+            self._check_decodable(message)
         self.awaited = Awaited.REQUEST
         self._head_bytes = 0
         self._head_tail = b""
@@ -211,6 +227,11 @@ class RequestReader:
         if len(messages) != complete:  # the parser sees another end of the head than we do: not a moment to guess
             raise _malformed("The request line and the headers end with one empty line.")
         return messages[0][0] if messages else None
+
+    def _check_decodable(self, message: RawRequestMessage | None) -> None:
+        self._head_is_ascii = True
+        if message is not None:
+            _refuse_undecodable(message)
 
     def _begin_body(self, message: RawRequestMessage, body_bytes: int, *, plain: bool) -> Request | None:
         self._message = message

@@ -42,7 +42,7 @@ class ResponseRenderer:
         self._second = 0
         self._heads: dict[tuple[int, str], bytes] = {}
 
-    def render(self, answer: Answer, *, head_only: bool = False, connection: bytes = b"") -> bytes:
+    def render(self, answer: Answer, head_only: bool = False, connection: bytes = b"") -> bytes:  # noqa: FBT001, FBT002
         """Return the whole response. `connection` is `CLOSE`, `KEEP_ALIVE` or nothing; `head_only` leaves the body out.
 
         Raises ValueError for a header that holds a line break or another control character.
@@ -53,8 +53,10 @@ class ResponseRenderer:
             self._heads.clear()
             self._second = second
         head = self._heads.get((status, content_type)) or self._make_head(status, content_type)
-        if headers:
-            connection += b"".join([_header_line(name, value) for name, value in headers])
+        for name, value in headers:
+            if not (name.isprintable() and value.isprintable()):
+                raise _not_printable(name, value)
+            connection += f"{name}: {value}\r\n".encode()
         if status in _WITHOUT_BODY:
             return b"%b%b\r\n" % (head, connection)
         return b"%b%d\r\n%b\r\n%b" % (head, len(body), connection, b"" if head_only else body)
@@ -62,13 +64,13 @@ class ResponseRenderer:
     def _make_head(self, status: int, content_type: str) -> bytes:
         date = email.utils.formatdate(self._second, usegmt=True)
         head = f"HTTP/1.1 {status} {phrase(status)}\r\nDate: {date}\r\n".encode("ascii")
+        if not content_type.isprintable():
+            raise _not_printable("Content-Type", content_type)
         if status not in _WITHOUT_BODY:
-            head += _header_line("Content-Type", content_type) + b"Content-Length: "
+            head += f"Content-Type: {content_type}\r\nContent-Length: ".encode("ascii")
         self._heads[status, content_type] = head
         return head
 
 
-def _header_line(name: str, value: str) -> bytes:
-    if not (name.isprintable() and value.isprintable()):
-        raise ValueError(f"The header {name!r} holds a control character: {value!r}")
-    return f"{name}: {value}\r\n".encode()
+def _not_printable(name: str, value: str) -> ValueError:
+    return ValueError(f"The header {name!r} holds a control character: {value!r}")

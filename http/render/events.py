@@ -23,7 +23,7 @@ ENDED: Final = "ended"
 CANCELLED: Final = "cancelled"
 
 
-class EventItem(msgspec.Struct, rename="camel"):
+class EventItem(msgspec.Struct, rename="camel", gc=False):
     """An event in a list."""
 
     id: int
@@ -51,7 +51,7 @@ class TypeDocument(msgspec.Struct, rename="camel"):
     waiting: int
 
 
-class EventDocument(EventItem, rename="camel", kw_only=True):
+class EventDocument(EventItem, rename="camel", kw_only=True, gc=True):
     description: str
     on_sale_at: str | None
     max_per_user: int

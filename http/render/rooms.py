@@ -9,7 +9,7 @@ import msgspec
 from ...engine.lot import commitment_of
 from ...engine.records import Place, Room
 from ...engine.replies import Queued, RoomView
-from ...engine.room_view import PlaceView, RoomNow, room_now
+from ...engine.room_view import PlaceView, RoomGlance, room_now
 from ...engine.state import Sale
 from ...engine.status import PLACE_INSIDE, PLACE_NAMES, ROOM_NAMES
 from ..wire.times import format_ms, format_ms_or_none
@@ -63,7 +63,7 @@ class PlaceDocument(msgspec.Struct, rename="camel", gc=False):
     estimated_wait_seconds: int | None
     now_serving: int
     state: str  # of the room
-    refresh_interval_seconds: int
+    refresh_interval_seconds: int  # shorter for whoever may be let in soon
 
 
 class QueuedDocument(msgspec.Struct, rename="camel", gc=False):
@@ -121,7 +121,7 @@ def queue_document(sale: Sale, now_ms: int) -> QueueDocument:
     )
 
 
-def place_document(place: Place, view: PlaceView, now: RoomNow, now_ms: int) -> PlaceDocument:
+def place_document(place: Place, view: PlaceView, room: RoomGlance, now_ms: int) -> PlaceDocument:
     admitted = view.status in PLACE_INSIDE and view.expires_ms > now_ms
     return PlaceDocument(
         place.event_id,
@@ -133,8 +133,8 @@ def place_document(place: Place, view: PlaceView, now: RoomNow, now_ms: int) -> 
         view.servable,
         view.wait_seconds,
         view.now_serving,
-        now.state,
-        now.refresh_seconds,
+        room.state,
+        room.refresh_seconds,
     )
 
 

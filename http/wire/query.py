@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import unquote_to_bytes, urlencode
+from urllib.parse import quote_plus, unquote_to_bytes
 
 from ...engine.codes import Code
 from ...engine.limits import ID_MAX
@@ -26,6 +26,7 @@ _WHOLE = re.compile(r"[0-9]{1,19}", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,20})?", re.ASCII)
+_UNESCAPED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII)
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)", re.ASCII)
 
 Parameters = dict[str, str]
@@ -142,11 +143,17 @@ def bad_cursor() -> RefusedError:
 
 def next_link(path: str, parameters: Parameters, **changed: str | int) -> tuple[str, str]:
     """The header that leads to the next page: the same call with some parameters changed."""
-    query = urlencode({**parameters, **changed})
+    query = "&".join([f"{name}={_escape(str(value))}" for name, value in {**parameters, **changed}.items()])
     return "Link", f'<{path}?{query}>; rel="next"'
 
 
+def _escape(text: str) -> str:
+    return text if _UNESCAPED.fullmatch(text) else quote_plus(text)
+
+
 def _decode(text: str, field: str) -> str:
+    if "%" not in text and text.isascii():
+        return text
     try:
         return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode()
     except UnicodeError:

@@ -56,6 +56,7 @@ def _second(seconds: int) -> str:
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
+@lru_cache(maxsize=4096)
 def format_ms(at_ms: int) -> str:
     """1795341600000 → "2026-11-22T10:00:00.000Z"; for instants from 1970 through 9999."""
     seconds, ms = divmod(at_ms, 1000)

@@ -40,12 +40,12 @@ class Ready(msgspec.Struct, tag=1, array_like=True):
     """The index is built; searches can be answered."""
 
 
-class Found(msgspec.Struct, tag=2, array_like=True):
-    """The page, and the position of the next one (None on the last)."""
+class Found(msgspec.Struct, tag=2, array_like=True, gc=False):
+    """The page, and the cursor of the next one (None on the last)."""
 
     number: int
     event_ids: list[int]
-    following: Position | None
+    next_cursor: str | None
 
 
 class Failed(msgspec.Struct, tag=3, array_like=True):

@@ -19,8 +19,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from ...engine.search import Hits, SearchRequest
-from .cursor import BadCursor, read_cursor, write_cursor
-from .frames import Documents
+from .cursor import BadCursor, Position, read_cursor
+from .frames import Documents, Found
 from .link import DOCUMENTS_PER_FRAME, Link, SearchUnavailable
 from .query import bounded
 from .store import SearchDocument
@@ -31,9 +31,25 @@ BEHIND_SECONDS_MAX = 1.0  # a search waits this long for a position, then answer
 ANSWER_SECONDS_MAX = 2.0
 WAITING_MAX = 1_000  # searches under way; at 0.3 ms each the last has a third of a second to wait
 FRAMES_PER_TURN = 4  # of documents encoded before the loop has its turn: about a millisecond
+UNANSWERED_MAX = 4 * WAITING_MAX  # asked of a process that stands still, and no longer waited for
 REBUILD_SECONDS = 1.0  # before a lost index is built anew, so that one that keeps dying does not take a core
 
 log = logging.getLogger(__name__)
+
+Done = Callable[[Hits | SearchUnavailable], None]
+
+
+class Question:
+    """A search under way."""
+
+    __slots__ = ("after", "done", "ended", "request", "timer")
+
+    def __init__(self, request: SearchRequest, after: Position | None, done: Done) -> None:
+        self.request = request
+        self.after = after
+        self.done = done
+        self.ended = False
+        self.timer: asyncio.TimerHandle | None = None  # of how long it waits: for a position, then for its answer
 
 
 class SearchIndex:
@@ -50,19 +66,30 @@ class SearchIndex:
         self._replacing: asyncio.Task[None] | None = None
         self._closed = False
         self._handed_seq = 0
+        self._edition = object()
         self._unsent: deque[SearchDocument] = deque()
         self._marks: deque[tuple[int, int]] = deque()  # (documents handed over in all, seq) per update not wholly sent
         self._handed = self._sent = 0  # documents, in all
         self._sent_seq = 0
         self._send_scheduled = False
         self._waiting = 0
-        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap by seq
+        self._waiters: list[tuple[int, int, Question]] = []  # a heap by seq
         self._tickets = itertools.count()
 
     @property
     def seq(self) -> int:
         """The position in the journal that a search would reflect now."""
         return self._sent_seq if self._unsent else self._handed_seq
+
+    @property
+    def edition(self) -> object:
+        """Another object as soon as a search may find something else; until then whatever was found stays so."""
+        return self._edition
+
+    @property
+    def handed_seq(self) -> int:
+        """The position that whatever was found in this edition reflects."""
+        return self._handed_seq
 
     @property
     def process_id(self) -> int | None:
@@ -80,6 +107,8 @@ class SearchIndex:
     def update(self, seq: int, documents: Sequence[SearchDocument]) -> None:
         """Everything up to a position is committed; these documents changed or are new. Returns at once."""
         self._handed_seq = max(self._handed_seq, seq)
+        if documents:
+            self._edition = object()
         if documents and not self._closed:
             self._unsent.extend(documents)
             self._handed += len(documents)
@@ -90,30 +119,48 @@ class SearchIndex:
         elif self._waiters:
             self._wake()
 
-    async def search(self, request: SearchRequest, min_seq: int = 0) -> Hits:
+    def ask(self, request: SearchRequest, min_seq: int, done: Done) -> Question:
         """One page of events, read from an index that has everything handed over before the call.
 
         With `min_seq`, everything up to that position besides. When that takes more than a second the page comes from
-        what there is, and `Hits.seq` says so. Raises BadCursor, or SearchUnavailable while there is no index or it has
-        too much to do.
+        what there is, and `Hits.seq` says so. `done` is called once, now or later, with the hits or SearchUnavailable;
+        it must not raise. Raises BadCursor, or SearchUnavailable where there is too much to do.
         """
         request = bounded(request)
-        after = read_cursor(request)
-        if self._waiting >= WAITING_MAX:
+        after = read_cursor(request) if request.cursor else None
+        if self._waiting >= WAITING_MAX or (self._link and self._link.unanswered >= UNANSWERED_MAX):
             raise SearchUnavailable("too many searches at once: try again in a second")
         self._waiting += 1
-        try:
+        question = Question(request, after, done)
+        if self._unsent:
             self._send()
-            link = await self._caught_up(max(min_seq, self._handed_seq))
-            seq = self.seq
-            async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                found = await link.find(request, after)
-        except TimeoutError:
-            raise SearchUnavailable("the search index has too much to do: try again in a second") from None
+        seq = max(min_seq, self._handed_seq)
+        if self._closed or (self._link and self.seq >= seq):
+            self._find(question)
+        else:
+            heapq.heappush(self._waiters, (seq, next(self._tickets), question))
+            question.timer = asyncio.get_running_loop().call_later(BEHIND_SECONDS_MAX, self._wait_no_longer, question)
+        return question
+
+    async def search(self, request: SearchRequest, min_seq: int = 0) -> Hits:
+        """As `ask`, to be awaited."""
+        future: asyncio.Future[Hits] = asyncio.get_running_loop().create_future()
+
+        def done(found: Hits | SearchUnavailable) -> None:
+            if future.cancelled():
+                return
+            if isinstance(found, SearchUnavailable):
+                future.set_exception(found)
+            else:
+                future.set_result(found)
+
+        question = self.ask(request, min_seq, done)
+        try:
+            return await future
         finally:
-            self._waiting -= 1
-        following = write_cursor(request, found.following) if found.following else None
-        return Hits(found.event_ids, following, seq)
+            if not question.ended:
+                self._stop_waiting(question)
+                self._end_question(question, SearchUnavailable("nobody waits for it any more"))
 
     async def close(self) -> None:
         """End the process. Searches under way raise SearchUnavailable."""
@@ -128,6 +175,7 @@ class SearchIndex:
     async def _open(self, documents: Iterable[SearchDocument], seq: int) -> None:
         """Build a link from documents that hold everything up to a position, and search through it from now on."""
         self._handed_seq = max(self._handed_seq, seq)
+        self._edition = object()
         self._unsent.clear()
         self._marks.clear()
         self._sent, self._sent_seq = self._handed, seq
@@ -158,24 +206,47 @@ class SearchIndex:
         if self._waiters:
             self._wake()
 
-    async def _caught_up(self, seq: int) -> Link:
-        """The link, once it has been sent everything up to a position, or a second has passed."""
-        if not self._closed and (not self._link or self.seq < seq):
-            waiter = (seq, next(self._tickets), asyncio.get_running_loop().create_future())
-            heapq.heappush(self._waiters, waiter)
-            try:
-                await asyncio.wait([waiter[2]], timeout=BEHIND_SECONDS_MAX)
-            finally:
-                if not waiter[2].done():
-                    self._waiters.remove(waiter)
-                    heapq.heapify(self._waiters)
-        if not self._link:
-            raise SearchUnavailable("there is no search index now: try again in some seconds")
-        return self._link
+    def _wait_no_longer(self, question: Question) -> None:
+        self._stop_waiting(question)
+        self._find(question)
+
+    def _stop_waiting(self, question: Question) -> None:
+        self._waiters = [each for each in self._waiters if each[2] is not question]
+        heapq.heapify(self._waiters)
+
+    def _find(self, question: Question) -> None:
+        """Have it answered from what there is."""
+        link, seq = self._link, self.seq
+        if question.timer is not None:
+            question.timer.cancel()
+        if link is None:
+            self._end_question(question, SearchUnavailable("there is no search index now: try again in some seconds"))
+            return
+
+        def found(page: Found | SearchUnavailable) -> None:
+            if isinstance(page, Found):
+                self._end_question(question, Hits(page.event_ids, page.next_cursor, seq))
+            else:
+                self._end_question(question, page)
+
+        question.timer = asyncio.get_running_loop().call_later(ANSWER_SECONDS_MAX, self._late, question)
+        link.find(question.request, question.after, found)
+
+    def _late(self, question: Question) -> None:
+        self._end_question(question, SearchUnavailable("the search index has too much to do: try again in a second"))
+
+    def _end_question(self, question: Question, found: Hits | SearchUnavailable) -> None:
+        """Answer it, unless that was done."""
+        if not question.ended:
+            question.ended = True
+            self._waiting -= 1
+            if question.timer is not None:
+                question.timer.cancel()
+            question.done(found)
 
     def _wake(self) -> None:
         while self._link and self._waiters and self._waiters[0][0] <= self.seq:
-            heapq.heappop(self._waiters)[2].set_result(None)
+            self._find(heapq.heappop(self._waiters)[2])
 
     def _lost(self) -> None:
         link, self._link = self._link, None
@@ -200,4 +271,4 @@ class SearchIndex:
         self._unsent.clear()
         self._marks.clear()
         while self._waiters:
-            heapq.heappop(self._waiters)[2].set_result(None)
+            self._find(heapq.heappop(self._waiters)[2])

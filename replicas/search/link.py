@@ -30,6 +30,9 @@ class SearchUnavailable(Exception):
     """The index cannot answer now: it is being built, or has too much to do. Its text can be shown to the client."""
 
 
+Done = Callable[[Found | SearchUnavailable], None]  # called on the loop's thread; it must not raise
+
+
 class Link(asyncio.Protocol):
     """One search process. `on_writable` is called when `writable` turns true, `on_lost` if it ends before `close`."""
 
@@ -39,7 +42,8 @@ class Link(asyncio.Protocol):
         self._on_lost = on_lost
         self._reader: FrameReader[FromProcess] = FrameReader(msgspec.msgpack.Decoder(FromProcess))
         self._numbers = itertools.count(1)
-        self._asked: dict[int, asyncio.Future[Found]] = {}
+        self._asked: dict[int, Done] = {}
+        self._finds: list[bytes] = []  # to be sent together, at the end of this turn of the loop
         self._process: subprocess.Popen[bytes] | None = None
         self._transport: asyncio.WriteTransport | None = None
         self._ready = False
@@ -86,16 +90,23 @@ class Link(asyncio.Protocol):
         if self._transport and not self._gone:
             self._transport.write(frame(message))
 
-    def find(self, request: SearchRequest, after: Position | None) -> asyncio.Future[Found]:
-        """Ask for a page; it will see all documents sent before. The future may raise SearchUnavailable."""
-        future: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
-        if self._gone:
-            future.set_exception(SearchUnavailable("the search index is being rebuilt: try again in some seconds"))
-            return future
+    def find(self, request: SearchRequest, after: Position | None, done: Done) -> None:
+        """Ask for a page, which will see all documents sent before. `done` is called once, later."""
         number = next(self._numbers)
-        self._asked[number] = future
-        self.send(Find(number, request, after))
-        return future
+        self._asked[number] = done
+        if not self._finds:
+            asyncio.get_running_loop().call_soon(self._send_finds)
+        self._finds.append(frame(Find(number, request, after)))
+
+    def _send_finds(self) -> None:
+        finds, self._finds = self._finds, []
+        if self._transport and not self._gone:
+            self._transport.write(b"".join(finds))
+
+    @property
+    def unanswered(self) -> int:
+        """Pages asked for that have not come, whether or not anybody still waits for them."""
+        return len(self._asked)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
@@ -116,23 +127,20 @@ class Link(asyncio.Protocol):
                 self._ready = True
                 self._changed.set()
                 continue
-            future = self._asked.pop(message.number)
-            if future.done():  # the one who asked no longer waits
-                continue
+            done = self._asked.pop(message.number)
             if isinstance(message, Failed):
-                future.set_exception(SearchUnavailable(f"the search could not be run: {message.reason}"))
+                done(SearchUnavailable(f"the search could not be run: {message.reason}"))
             else:
-                future.set_result(message)
+                done(message)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._gone, self.writable = True, False
         self._changed.set()
-        for future in self._asked.values():
-            if not future.done():
-                future.set_exception(SearchUnavailable("the search index ended while it searched: try again"))
-        self._asked.clear()
+        asked, self._asked = self._asked, {}
         if not self._closing:
             self._on_lost()
+        for done in asked.values():
+            done(SearchUnavailable("the search index ended while it searched: try again"))
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from .cursor import write_cursor
 from .frames import Built, Documents, Failed, Find, Found, FrameReader, Ready, ToProcess, frame
 from .store import SearchDocument, SearchStore
 
@@ -102,7 +103,8 @@ def _documents_of_build(connection: Connection, early: list[ToProcess]) -> Itera
 
 def _answer(store: SearchStore, find: Find) -> Found | Failed:
     try:
-        return Found(find.number, *store.search(find.request, find.after))
+        event_ids, following = store.search(find.request, find.after)
+        return Found(find.number, event_ids, write_cursor(find.request, following) if following else None)
     except Exception as fault:
         log.exception("search failed: %r", find.request)
         return Failed(find.number, f"{type(fault).__name__}: {fault}")

@@ -72,6 +72,8 @@ SCHEMA = build_schema()
 
 def bounded(request: SearchRequest) -> SearchRequest:
     """The request within what the index takes: texts cut and free of lone surrogates, numbers in their range."""
+    if _is_plain(request):
+        return request
     texts = {name: _cut(getattr(request, name)) for name in ("search", "name", "city", "category")}
     instants = {name: _clamped(getattr(request, name)) for name in ("start_ms", "end_ms")}
     limit = min(max(request.limit, 1), LIMIT_MAX)
@@ -161,6 +163,19 @@ def _errors_forgiven(word: str) -> int:
     if not 4 <= len(word) <= FUZZY_LETTERS_MAX or any(character.isdigit() for character in word):
         return 0
     return 2 if len(word) >= 8 else 1
+
+
+def _is_plain(request: SearchRequest) -> bool:
+    """Whether nothing is to be done, as with nearly all."""
+    texts = request.search + request.name + request.city + request.category
+    first_ms, last_ms = request.start_ms or 0, request.end_ms or 0
+    return (
+        texts.isascii()
+        and len(texts) <= TEXT_CHARACTERS_MAX
+        and 1 <= request.limit <= LIMIT_MAX
+        and INTEGER_MIN <= first_ms <= INTEGER_MAX
+        and INTEGER_MIN <= last_ms <= INTEGER_MAX
+    )
 
 
 def _cut(text: str) -> str:

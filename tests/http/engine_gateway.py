@@ -28,6 +28,7 @@ from onsale.engine.commands import (
     TakeProviderEvent,
 )
 from onsale.engine.decide import decide
+from onsale.engine.facts import EventCancelled, EventChanged, EventCreated
 from onsale.engine.records import Booking, Notice, Refund
 from onsale.engine.replies import PaymentUnderway, RefundReply, Reply
 from onsale.engine.rules.chores import due
@@ -52,6 +53,7 @@ from onsale.http.gateway import (
     UnavailableError,
 )
 
+EVENT_FACTS = (EventCreated, EventChanged, EventCancelled)
 START_MS = 1_795_341_600_000  # 2026-11-22T10:00:00Z
 RIGHT_SIGNATURE = "t=1,v1=right"
 
@@ -79,6 +81,9 @@ class EngineGateway:
         self.ready = True
         self.lag_ms = 0
         self.provider_is_slow = False
+        self.search_edition = object()  # another one with each fact about an event
+        self.searches = 0  # so many were asked for
+        self.searches_held: list[Callable[[], None]] | None = None  # those not answered, where a test answers them
         self.searched_min_seq = 0  # what the last search was to wait for
         self.index_lag = 0  # positions the search index is behind
         self.first_seq = 1  # the oldest fact kept
@@ -164,22 +169,35 @@ class EngineGateway:
                 await reached.wait()
         return self._durable_seq >= seq
 
-    async def search(self, request: SearchRequest, min_seq: int) -> Hits:
+    @property
+    def search_seq(self) -> int:
+        return self._durable_seq - self.index_lag
+
+    def search(self, request: SearchRequest, min_seq: int, done: Callable[[Hits | UnavailableError], None]) -> None:
         """Substrings, in the order of ids: how events are matched is the index's affair, not the API's."""
         self._check_not_busy()
         self.searched_min_seq = min_seq
+        self.searches += 1
         first = int(request.cursor or "0")
+        if self.searches_held is not None:
+            self.searches_held.append(lambda: done(self._found(request, first)))
+        else:
+            done(self._found(request, first))
+
+    def _found(self, request: SearchRequest, first: int) -> Hits | UnavailableError:
+        if self.is_busy:
+            return UnavailableError("The index has ended.")
         found = [event_id for event_id in sorted(self.state.events.rows) if self._matches(event_id, request)]
         page = found[first : first + request.limit]
         more = len(found) > first + request.limit
-        return Hits(page, str(first + request.limit) if more else None, self._durable_seq - self.index_lag)
+        return Hits(page, str(first + request.limit) if more else None, self.search_seq)
 
     async def past_booking(self, booking_id: int) -> Booking | None:
         self._check_not_busy()
         return self.past.get(booking_id)
 
     async def bookings_of(self, user_id: str, before_id: int, limit: int) -> list[Booking]:
-        known = (self.past | self.state.bookings.rows).values()
+        known = [*self.past.values(), *self.state.bookings.rows.values()]
         theirs = [each for each in known if each.user_id == user_id and each.id < before_id]
         return sorted(theirs, key=lambda each: -each.id)[:limit]
 
@@ -319,6 +337,8 @@ class EngineGateway:
             before = dict(self.state.bookings.rows)
             apply(self.state, self.clock_ms, fact)
             self.past |= {each: before[each] for each in before.keys() - self.state.bookings.rows.keys()}
+            if isinstance(fact, EVENT_FACTS):
+                self.search_edition = object()
             self._facts.append({"seq": self.state.seq, "epoch": 1, "type": type(fact).__name__})
         return reply, replayed
 

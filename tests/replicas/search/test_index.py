@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from onsale.engine.search import SearchRequest
+from onsale.engine.search import Hits, SearchRequest
 from onsale.replicas.search import index as search_module
 from onsale.replicas.search.index import BadCursor, SearchDocument, SearchIndex, SearchUnavailable
 
@@ -74,6 +74,40 @@ async def test_a_renamed_event_has_its_new_name_only(index: SearchIndex) -> None
     assert (await index.search(JAZZ)).event_ids == [1, 3]
     assert (await index.search(SearchRequest(search="opera"))).event_ids == []
     assert (await index.search(SearchRequest(search="ballet"))).event_ids == [2]
+
+
+async def test_an_edition_lasts_until_something_else_can_be_found(index: SearchIndex) -> None:
+    edition = index.edition
+    index.update(11, [])
+    await index.search(JAZZ)
+    assert index.edition is edition
+    assert index.handed_seq == 11
+    index.update(12, documents(4))
+    assert index.edition is not edition
+    assert index.handed_seq == 12
+
+
+async def test_those_who_ask_are_told_by_a_call(index: SearchIndex) -> None:
+    told: asyncio.Queue[Hits | SearchUnavailable] = asyncio.Queue()
+    for request in (JAZZ, EVERYTHING, SearchRequest(search="opera")):
+        index.ask(request, 0, told.put_nowait)
+    assert told.empty()
+    assert [len((await told.get()).event_ids) for _ in range(3)] == [3, 3, 0]  # type: ignore[union-attr]
+    with pytest.raises(BadCursor):
+        index.ask(SearchRequest(cursor="nonsense"), 0, told.put_nowait)
+
+
+async def test_a_process_that_stands_still_is_not_asked_without_end(
+    index: SearchIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "ANSWER_SECONDS_MAX", 0.01)
+    monkeypatch.setattr(search_module, "UNANSWERED_MAX", 2)
+    assert index.process_id is not None
+    os.kill(index.process_id, signal.SIGSTOP)
+    for message in ("too much to do", "too much to do", "too many"):
+        with pytest.raises(SearchUnavailable, match=message):
+            await index.search(JAZZ)
+    os.kill(index.process_id, signal.SIGCONT)
 
 
 async def test_an_empty_update_only_moves_the_position(index: SearchIndex) -> None:
