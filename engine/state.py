@@ -11,6 +11,7 @@ from hashlib import blake2b
 from .deadlines import Deadlines
 from .limits import ENDED_KEPT_MS, QUANTITY_MAX, WARN_BEFORE_MS_MAX
 from .line import Line
+from .numbered import Numbered
 from .queue import Queue
 from .records import (
     Booking,
@@ -225,7 +226,7 @@ class State:
         self.events: Table[int, Event] = Table("events")
         self.ticket_types: Table[int, TicketType] = Table("ticket_types")
         self.users: Table[str, User] = Table("users")
-        self.bookings: Table[int, Booking] = Table("bookings")
+        self.bookings: Table[int, Booking] = Table("bookings", Numbered)
         self.payments: Table[int, Payment] = Table("payments")
         self.refunds: Table[int, Refund] = Table("refunds")
         self.keys: Table[bytes, Key] = Table("keys")
@@ -237,7 +238,7 @@ class State:
         self.provider_events: Table[str, ProviderEvent] = Table("provider_events")
         self.concerns: Table[str, Concern] = Table("concerns")
         self.rooms: Table[int, Room] = Table("rooms")  # by event
-        self.places: Table[int, Place] = Table("places")  # by place_id
+        self.places: Table[int, Place] = Table("places", Numbered)  # by place_id
         self.seat_maps: Table[int, SeatMap] = Table("seat_maps")  # by event
         self.challenges: Table[bytes, Challenge] = Table("challenges")
         self.notices: list[Notice] = []  # made since the last checkpoint took them
@@ -286,7 +287,9 @@ class State:
     @property
     def epoch(self) -> int:
         """The last one that began; 0: none was ever journaled."""
-        return next(reversed(self.epochs.rows), 0)
+        rows = self.epochs.rows
+        assert isinstance(rows, dict), "in their order"
+        return next(reversed(rows), 0)
 
     @property
     def leader(self) -> str:
@@ -344,14 +347,19 @@ def hash_of(counters: dict[str, int], tables: dict[str, int]) -> str:
     return whole.hexdigest()
 
 
+def warning_of(held_ms: int, expires_ms: int) -> int:
+    """When the user of a hold is told that it is about to lapse."""
+    lasts_ms = expires_ms - held_ms
+    if lasts_ms >= 5 * WARN_BEFORE_MS_MAX:
+        return expires_ms - WARN_BEFORE_MS_MAX
+    return expires_ms - max(lasts_ms, 0) // 5
+
+
 def deadline_of(booking: Booking) -> int:
     """When something is due to happen to a booking by itself; 0: never."""
     status = booking.status
     if status == HELD:
-        if booking.warned:
-            return booking.expires_ms
-        lasts_ms = booking.expires_ms - booking.held_ms
-        return booking.expires_ms - min(WARN_BEFORE_MS_MAX, max(lasts_ms, 0) // 5)
+        return booking.expires_ms if booking.warned else warning_of(booking.held_ms, booking.expires_ms)
     if status == PAYING:
         return booking.pinned_ms
     if status in (EXPIRED, CANCELLED, REFUNDED):

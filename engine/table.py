@@ -7,10 +7,10 @@ A checkpoint takes the changes of one moment while the state goes on: `take` set
 encodes them a few at a time, and a row that is about to change before its turn is encoded first.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from hashlib import blake2b
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -44,10 +44,10 @@ class Changes(Generic[K, R]):
 
     def __init__(self, table: "Table[K, R]") -> None:
         # by now some may have changed again: their rows of that moment are in `encoded`
-        self.changed: dict[K, R] = table.changed
+        self.changed: MutableMapping[K, R] = table.changed
         self.archived: dict[K, R] = table.archived  # gone from memory, kept in the checkpoint's past_… table
         self.forgotten: dict[K, R] = table.forgotten  # gone altogether
-        self.encoded: dict[K, bytes] = {}
+        self.encoded: MutableMapping[K, bytes] = table.mapping()
         self._table: Table[K, R] = table
         self._unread: Iterator[tuple[K, R]] = iter(self.changed.items())
         self._hash = table.hash_settled
@@ -59,7 +59,9 @@ class Changes(Generic[K, R]):
 
     @property
     def changed_rows(self) -> Iterator[bytes]:
-        """Encoded as arrays, in the order in which they changed first. Once complete, any thread may read them."""
+        """Encoded as arrays, in the order in which they changed first where they are in a dict. Once complete, any
+        thread may read them.
+        """
         return map(self.encoded.__getitem__, self.changed)
 
     @property
@@ -85,6 +87,22 @@ class Changes(Generic[K, R]):
         self._table.hash_settled = (self._table.hash_settled + total) % HASH_MODULUS
         return len(rows)
 
+    def release(self, limit: int) -> int:
+        """Let go of at most `limit` rows of those that are written; how many it were, 0 when none are left.
+
+        To free a million of them at once would take a tenth of a second. Nothing else may be asked of it afterwards.
+        """
+        if self._table.taken is self:
+            self._table.taken = None
+        released = 0
+        rows: MutableMapping[K, Any]
+        for rows in (self.encoded, self.changed, self.archived, self.forgotten):
+            count = min(limit - released, len(rows))
+            for _ in range(count):
+                rows.popitem()
+            released += count
+        return released
+
     def waits_for(self, key: K) -> bool:
         """Whether a row has not had its turn, and is not to change before."""
         return key in self.changed and key not in self.encoded
@@ -96,12 +114,14 @@ class Changes(Generic[K, R]):
 
 
 class Table(Generic[K, R]):
-    __slots__ = ("archived", "changed", "forgotten", "hash_settled", "name", "rows", "taken")
+    __slots__ = ("archived", "changed", "forgotten", "hash_settled", "mapping", "name", "rows", "taken")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, mapping: Callable[[], MutableMapping[K, Any]] = dict) -> None:
+        """`mapping` makes what holds rows; another than a dict for tables that grow large."""
         self.name = name.encode() + b"\0"
-        self.rows: dict[K, R] = {}
-        self.changed: dict[K, R] = {}
+        self.mapping: Callable[[], MutableMapping[K, Any]] = mapping
+        self.rows: MutableMapping[K, R] = mapping()
+        self.changed: MutableMapping[K, R] = mapping()
         self.archived: dict[K, R] = {}
         self.forgotten: dict[K, R] = {}
         self.taken: Changes[K, R] | None = None  # the last ones, which may not be encoded yet
@@ -153,7 +173,7 @@ class Table(Generic[K, R]):
         """Set aside what changed since the last call, in no time. The one before must be complete."""
         assert self.taken is None or self.taken.complete, "one checkpoint at a time"
         self.taken = Changes(self)
-        self.changed, self.archived, self.forgotten = {}, {}, {}
+        self.changed, self.archived, self.forgotten = self.mapping(), {}, {}
         return self.taken
 
     def take_changes(self) -> Changes[K, R]:

@@ -18,10 +18,12 @@ from ..engine.table import Changes
 from ..journal.checkpoint import Position
 from .recent import Recent
 
-ROWS_WORTH_A_CHECKPOINT = 250_000  # applying as many facts again takes a start about a second
+# applying as many facts again takes a start less than a second; a dict of as many grows in some milliseconds
+ROWS_WORTH_A_CHECKPOINT = 160_000
 SECONDS_BETWEEN_MAX = 30.0
 ROWS_PER_SLICE = 256  # a quarter of a millisecond
 SECONDS_BETWEEN_SLICES = 0.002
+RELEASED_PER_SLICE = 2_048
 
 
 class Taken(msgspec.Struct):
@@ -45,6 +47,15 @@ class Taken(msgspec.Struct):
             if not changes.complete:
                 limit -= changes.encode(limit)
         return all(changes.complete for changes in self.tables.values())
+
+    def release(self, limit: int) -> bool:
+        """Let go of about `limit` rows, once they are written; whether some are left."""
+        left = limit
+        for changes in self.tables.values():
+            left -= changes.release(left)
+        left -= self.recent.release(left)
+        del self.notices[max(len(self.notices) - left, 0) :]
+        return left <= 0 or bool(self.notices)
 
     @property
     def state_hash(self) -> str:
@@ -170,8 +181,15 @@ class Checkpointing:
     def done(self, seq: int) -> float:
         """SQLite has it. How many seconds that took."""
         self.seq = seq
-        self._taken = None
+        taken, self._taken = self._taken, None
+        if taken is not None:
+            self._let_go(taken)
         return self._seconds() - self._handed_over_at
+
+    def _let_go(self, taken: Taken) -> None:
+        """A little at a time: the memory of all of it takes long to free."""
+        if taken.release(RELEASED_PER_SLICE):
+            self._call_later(SECONDS_BETWEEN_SLICES, lambda: self._let_go(taken))
 
     # --- what has not reached the database yet
 

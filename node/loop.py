@@ -10,8 +10,7 @@ A command is decided and applied at once. Its facts gather in the staged batch w
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from ..engine import facts as f
@@ -19,6 +18,7 @@ from ..engine.apply import apply
 from ..engine.codes import Code
 from ..engine.commands import Command, Idempotency
 from ..engine.decide import decide
+from ..engine.facts import encode_one
 from ..engine.replies import Refusal, Reply
 from ..engine.rules import chores
 from ..engine.state import State
@@ -28,6 +28,7 @@ log = logging.getLogger("onsale.loop")
 STAGED_BYTES_MAX = 12_000_000  # the last command goes beyond; the journal's bound on a batch is 16 MiB
 REPLIES_MAX = 50_000  # that wait for one batch
 TOLD_PER_TURN = 256  # listeners, replies and reads, before others have their turn: a slow disk brings thousands at once
+FACTS_PASSED_OVER = 16  # cost about as much as one that somebody is told
 CHORES_PER_SLICE = 128
 TICK_SECONDS = 0.025
 
@@ -61,7 +62,19 @@ class Scheduler(Protocol):
 class _Batch:
     """Facts of one moment, and who waits for them."""
 
-    __slots__ = ("at_ms", "facts", "first_seq", "handed_over", "own", "parts", "readers", "replies", "size_bytes")
+    __slots__ = (
+        "at_ms",
+        "facts",
+        "first_seq",
+        "handed_over",
+        "heard",
+        "own",
+        "parts",
+        "readers",
+        "replies",
+        "size_bytes",
+        "told",
+    )
 
     def __init__(self, first_seq: int, at_ms: int) -> None:
         self.first_seq = first_seq
@@ -71,8 +84,10 @@ class _Batch:
         self.size_bytes = 0  # of all parts
         self.handed_over = 0.0
         self.replies: list[tuple[Done, Reply, bool]] = []
-        self.readers: list[tuple[DurableDone, int]] = []  # with the position of what they show
-        self.own: list[Callable[[], None]] = []  # parts of this node
+        self.readers: deque[tuple[DurableDone, int]] = deque()  # with the position of what they show
+        self.own: deque[Callable[[], None]] = deque()  # parts of this node
+        self.heard = 0  # facts that listeners were told of
+        self.told = 0  # replies that were given
 
     @property
     def last_seq(self) -> int:
@@ -106,10 +121,11 @@ class CommandLoop:
         self._scheduler = scheduler
         self._clock_ms = now_ms
         self._meter = meter
+        self._decided = meter.decided
         self._seconds = seconds
         self._staged: _Batch | None = None
         self._syncing: _Batch | None = None
-        self._untold: deque[Iterator[None]] = deque()  # batches that are durable, and not yet all told
+        self._untold: deque[_Batch] = deque()  # batches that are durable, and not yet all told
         self._flush_scheduled = False
         self._more_due = False
         self._stopped = False
@@ -162,7 +178,7 @@ class CommandLoop:
             if batch is None:
                 continue
             replies, readers = batch.replies, batch.readers
-            batch.replies, batch.readers = [], []
+            batch.replies, batch.readers = [], deque()
             for done, _, _ in replies:
                 _answer(done, refusal, replayed=False)
             for reader, _ in readers:
@@ -188,7 +204,7 @@ class CommandLoop:
             return
         now_ms = staged.at_ms if staged is not None else self.now_ms()
         facts, reply, replayed = decide(self.state, now_ms, command, key)
-        self._meter.decided(command, reply)
+        self._decided(command, reply)
         if facts:
             self._stage(now_ms, facts)
             batch = self._staged
@@ -230,12 +246,10 @@ class CommandLoop:
         try:
             for fact in facts:
                 apply(state, at_ms, fact)
-                part = f.encode_one(fact)
+                part = encode_one(fact)
                 staged.facts.append(fact)
                 staged.parts.append(part)
-                staged.size_bytes += len(
-                    part
-                )  # exact: a batch beyond the journal's bound would be one nobody can write
+                staged.size_bytes += len(part)  # exact: nobody could write a batch beyond the journal's bound
         except Exception as error:
             # the state is half changed: nothing that rests on it may be written or answered
             self.stop()
@@ -264,7 +278,7 @@ class CommandLoop:
         self._syncing = None
         self._meter.committed(len(batch.facts), batch.size_bytes, self._seconds() - batch.handed_over)
         self._flush()
-        self._untold.append(self._tell(batch))
+        self._untold.append(batch)
         if len(self._untold) == 1:
             self._tell_some()
         if self._more_due or self.state.promotable or self.state.sweeping or self.state.telling:
@@ -272,30 +286,54 @@ class CommandLoop:
 
     def _tell_some(self) -> None:
         """A turn's worth, batch after batch."""
-        if sum(1 for _ in islice(self._untold[0], TOLD_PER_TURN)) < TOLD_PER_TURN:
-            self._untold.popleft()
+        left = TOLD_PER_TURN
+        while self._untold and left > 0:
+            left = self._tell(self._untold[0], left)
+            if left > 0:
+                self._untold.popleft()
         if self._untold:
             self._scheduler.call_soon(self._tell_some)
 
-    def _tell(self, batch: _Batch) -> Iterator[None]:
-        """Facts to listeners, replies to callers. One that fails must not keep the others waiting."""
-        listeners = self._listeners
-        for position, fact in enumerate(batch.facts, batch.first_seq):
-            for listener in listeners.get(type(fact), ()):
-                try:
-                    listener(position, batch.at_ms, fact)
-                except Exception:
-                    log.exception("a listener failed at seq %d", position)
-                yield
-        for done, reply, replayed in batch.replies:
-            _answer(done, reply, replayed=replayed)
-            yield
-        for reader, seq in batch.readers:
+    def _tell(self, batch: _Batch, left: int) -> int:
+        """Facts to listeners, replies to callers, so many of them; how many more could be told, if all are.
+
+        One that fails must not keep the others waiting.
+        """
+        replies, readers, own = batch.replies, batch.readers, batch.own
+        left = self._tell_facts(batch, left)
+        while left > 0 and batch.told < len(replies):
+            done, reply, replayed = replies[batch.told]
+            batch.told += 1
+            left -= 1
+            try:
+                done(reply, replayed)
+            except Exception:
+                log.exception("a reply could not be given: %r", reply)
+        while left > 0 and readers:
+            reader, seq = readers.popleft()
+            left -= 1
             _show(reader, seq)
-            yield
-        for seen in batch.own:
-            _tell_own(seen)
-            yield
+        while left > 0 and own:
+            left -= 1
+            _tell_own(own.popleft())
+        return left
+
+    def _tell_facts(self, batch: _Batch, left: int) -> int:
+        listeners, facts = self._listeners, batch.facts
+        index = batch.heard
+        while left > 0 and index < len(facts):
+            fact = facts[index]
+            for listener in listeners.get(type(fact), ()):
+                left -= 1
+                try:
+                    listener(batch.first_seq + index, batch.at_ms, fact)
+                except Exception:
+                    log.exception("a listener failed at seq %d", batch.first_seq + index)
+            index += 1
+            if index % FACTS_PASSED_OVER == 0:
+                left -= 1
+        batch.heard = index
+        return left
 
     # --- what becomes due by itself
 

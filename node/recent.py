@@ -1,10 +1,16 @@
 """Who did what since the last checkpoint: found by user, without looking through all of it.
 
-Owns an index over bookings and notices that the database does not have yet. It follows the state a batch at a time.
+Owns an index over bookings and notices that the database does not have yet. It follows the state a batch at a time, so
+it costs little per row: of each user the place of the latest, and of each row where the one before it of the same user
+is. None of that is anything the garbage collector has to look at.
 """
+
+from array import array
 
 from ..engine.records import Notice
 from ..engine.state import State
+
+NONE = -1
 
 
 class Recent:
@@ -12,32 +18,63 @@ class Recent:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._bookings: dict[str, list[int]] = {}
-        self._notices: dict[str, list[Notice]] = {}
+        self._notices = state.notices  # which begin anew with each checkpoint
+        self._last_booking: dict[str, int] = {}  # by user, a place in the two that follow
+        self._booking_ids = array("q")
+        self._booking_before = array("q")  # the place of the same user's one before, or NONE
+        self._last_notice: dict[str, int] = {}  # by user, a place in `_notices`, and in
+        self._notice_before = array("q")
         self._next_booking_id = state.next_booking_id
-        self._noticed = 0  # of state.notices, which begin anew with each checkpoint
         for rows in (state.bookings.archived, state.bookings.changed):  # at a start: applied from the journal
             for booking in rows.values():
-                self._bookings.setdefault(booking.user_id, []).append(booking.id)
+                self._add(booking.user_id, booking.id)
 
     def follow(self) -> None:
         """Take in what is new; call it before a checkpoint takes the notices away."""
-        state, rows = self._state, self._state.bookings.rows
-        for booking_id in range(self._next_booking_id, state.next_booking_id):
-            booking = rows.get(booking_id)
-            if booking is not None:
-                self._bookings.setdefault(booking.user_id, []).append(booking_id)
-        self._next_booking_id = state.next_booking_id
-        notices = state.notices
-        for index in range(self._noticed, len(notices)):
-            notice = notices[index]
-            self._notices.setdefault(notice.user_id, []).append(notice)
-        self._noticed = len(notices)
+        state = self._state
+        if self._next_booking_id < state.next_booking_id:
+            rows = state.bookings.rows
+            for booking_id in range(self._next_booking_id, state.next_booking_id):
+                booking = rows.get(booking_id)
+                if booking is not None:
+                    self._add(booking.user_id, booking_id)
+            self._next_booking_id = state.next_booking_id
+        notices, before, last = self._notices, self._notice_before, self._last_notice
+        for place in range(len(before), len(notices)):
+            user_id = notices[place].user_id
+            before.append(last.get(user_id, NONE))
+            last[user_id] = place
+
+    def release(self, limit: int) -> int:
+        """Let go of at most `limit` users, once all is written; how many it were. Nobody may be looked for any more."""
+        released = 0
+        for last in (self._last_booking, self._last_notice):
+            count = min(limit - released, len(last))
+            for _ in range(count):
+                last.popitem()
+            released += count
+        return released
+
+    def _add(self, user_id: str, booking_id: int) -> None:
+        last = self._last_booking
+        self._booking_before.append(last.get(user_id, NONE))
+        last[user_id] = len(self._booking_ids)
+        self._booking_ids.append(booking_id)
 
     def booking_ids(self, user_id: str) -> list[int]:
         """Oldest first."""
-        return self._bookings.get(user_id, [])
+        ids = self._booking_ids
+        return [ids[place] for place in _places(self._last_booking, self._booking_before, user_id)]
 
     def notices(self, user_id: str) -> list[Notice]:
         """Oldest first."""
-        return self._notices.get(user_id, [])
+        return [self._notices[place] for place in _places(self._last_notice, self._notice_before, user_id)]
+
+
+def _places(last: dict[str, int], before: "array[int]", user_id: str) -> list[int]:
+    """Oldest first."""
+    places, place = [], last.get(user_id, NONE)
+    while place != NONE:
+        places.append(place)
+        place = before[place]
+    return places[::-1]

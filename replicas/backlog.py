@@ -4,7 +4,6 @@ Owns a bounded run of encoded batches without a gap. Who is behind its beginning
 holds what is not on disk yet, for that can be had nowhere else.
 """
 
-from bisect import bisect_right
 from collections import deque
 
 from ..journal.batch import Sealed
@@ -16,6 +15,7 @@ class Backlog:
     def __init__(self, bytes_max: int = BACKLOG_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
         self._batches: deque[Sealed] = deque()
+        self._by_first_seq: dict[int, Sealed] = {}  # who catches up goes through all of them
         self._size_bytes = 0
         self._durable_seq = 0
 
@@ -25,6 +25,7 @@ class Backlog:
         if last is not None and sealed.first_seq != last.position.seq + 1:
             raise ValueError(f"seq {sealed.first_seq} does not follow on seq {last.position.seq}")
         self._batches.append(sealed)
+        self._by_first_seq[sealed.first_seq] = sealed
         self._size_bytes += len(sealed.data)
         self._trim()
 
@@ -35,16 +36,11 @@ class Backlog:
 
     def after(self, seq: int) -> Sealed | None:
         """The batch that begins behind `seq`; None when it is not in memory."""
-        batches = self._batches
-        if not batches or seq < batches[0].first_seq - 1:
-            return None
-        if seq == batches[-1].first_seq - 1:  # nearly always
-            return batches[-1]
-        index = bisect_right(batches, seq, key=lambda batch: batch.first_seq - 1) - 1
-        found = batches[index]
-        return found if found.first_seq == seq + 1 else None
+        return self._by_first_seq.get(seq + 1)
 
     def _trim(self) -> None:
         batches = self._batches
         while self._size_bytes > self._bytes_max and batches[0].position.seq <= self._durable_seq:
-            self._size_bytes -= len(batches.popleft().data)
+            oldest = batches.popleft()
+            del self._by_first_seq[oldest.first_seq]
+            self._size_bytes -= len(oldest.data)

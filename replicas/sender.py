@@ -16,6 +16,7 @@ from .frames import BatchSent, Committed, Frame
 
 UNSENT_BYTES_MAX = 4 * 1024 * 1024
 READ_BYTES = 512 * 1024
+BATCHES_PER_TURN = 64  # a millisecond's worth: who catches up has thousands before it
 WINDOW_FACTS = 200_000  # sent and not yet on the follower's disk, or there and not yet applied
 WINDOW_BYTES = 32 * 1024 * 1024  # sent and not yet on the follower's disk: its writer takes twice as much
 
@@ -100,7 +101,8 @@ class Sender:
         self._under_way: deque[tuple[int, int]] = deque()  # of each batch not acknowledged: its last seq, its size
         self._under_way_bytes = 0
         self._reader: Reader | None = None
-        self._reading = False
+        self._found: deque[Sealed] = deque()  # read from the segments, and not yet sent
+        self._away = False  # reading, or giving others their turn
         self._closed = False
 
     @property
@@ -110,6 +112,7 @@ class Sender:
     def close(self, reason: str) -> None:
         self._closed = True
         self._reader = None
+        self._found.clear()
         self._outlet.close(reason)
 
     def acked(self, received_seq: int, applied_seq: int) -> None:
@@ -135,19 +138,38 @@ class Sender:
         return max(self.sent_seq - self.received_seq, behind) < WINDOW_FACTS
 
     def pump(self) -> None:
-        """Send what there is, as far as there is room. Called again whenever either changes."""
-        if self._reading or self._closed:
+        """Send what there is, as far as there is room, some of it in turns to come. Called whenever either changes."""
+        if self._away or self._closed:
             return
-        available = self._available
-        while self.sent_seq < self._limit and self._has_room():
-            sealed = available.backlog.after(self.sent_seq)
+        for _ in range(BATCHES_PER_TURN):
+            if self.sent_seq >= self._limit or not self._has_room():
+                break
+            sealed = self._next()
             if sealed is None:
                 self._read()
                 return
-            self._reader = None
             self._send(sealed)
+        else:
+            self._away = True
+            self._available.background(list, self._is_back)
+            return
         if self.sent_seq >= self._limit:
             self.tell_committed()
+
+    def _next(self) -> Sealed | None:
+        """What follows on what was sent; None when it is on disk alone."""
+        while self._found:
+            sealed = self._found.popleft()
+            if sealed.first_seq == self.sent_seq + 1:
+                return sealed
+        found = self._available.backlog.after(self.sent_seq)
+        if found is not None:
+            self._reader = None
+        return found
+
+    def _is_back(self, _nothing: list[Sealed] | Exception) -> None:
+        self._away = False
+        self.pump()
 
     def tell_committed(self) -> None:
         """Said once for each position; while batches flow, each of them says it of the one before."""
@@ -172,7 +194,7 @@ class Sender:
         after_seq, through_seq = self.sent_seq, min(self._limit, available.durable_seq)
         if through_seq <= after_seq:
             return  # it is in the backlog as soon as it is anywhere
-        self._reading = True
+        self._away = True
 
         def work() -> list[Sealed]:
             if self._reader is None:
@@ -182,7 +204,7 @@ class Sender:
         available.background(work, self._was_read)
 
     def _was_read(self, found: list[Sealed] | Exception) -> None:
-        self._reading = False
+        self._away = False
         if self._closed:
             return
         if isinstance(found, HistoryGone):
@@ -193,10 +215,8 @@ class Sender:
                 raise found
             self.close(f"reading the journal for it failed: {found}")
             return
-        for sealed in found:
-            if sealed.first_seq == self.sent_seq + 1 and sealed.position.seq <= self._limit:
-                self._send(sealed)
         if not found:
             self.close(f"seq {self.sent_seq + 1} could not be found in the journal here")
             return
+        self._found.extend(found)
         self.pump()

@@ -213,3 +213,41 @@ def test_one_with_nothing_to_encode_is_handed_over_once(tmp_path: Path) -> None:
     assert len(desk.handed) == 1
     assert not desk.later
     assert state_hash(desk.written(tmp_path / "checkpoint.sqlite")) == state_hash(desk.state)
+
+
+def test_what_is_written_is_let_go_a_little_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RELEASED_PER_SLICE", 100)
+    desk = Desk()
+    desk.book(1_000)
+    desk.checkpointing.take_now(b"h" * 16)
+    changes, notices, _ = desk.handed[0]
+    left = [len(changes["bookings"].changed)]
+    before = state_hash(desk.state)
+    restored = desk.written(tmp_path / "checkpoint.sqlite")
+    desk.book(1, "meanwhile")
+    while desk.later:
+        left.append(len(changes["bookings"].changed) + len(changes["bookings"].encoded) + len(notices))
+        desk.slice()
+    assert not changes["bookings"].changed
+    assert not changes["bookings"].encoded
+    assert not notices
+    assert len(left) > 10, "not all at once"
+    assert state_hash(restored) == before
+    desk.checkpointing.take_now(b"i" * 16)
+    assert state_hash(desk.written(tmp_path / "checkpoint.sqlite")) == state_hash(desk.state)
+
+
+def test_another_checkpoint_may_be_taken_before_the_last_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RELEASED_PER_SLICE", 10)
+    desk = Desk()
+    for number in range(3):
+        desk.book(100, f"round-{number}")
+        desk.checkpointing.take_now(b"h" * 16)
+        assert state_hash(desk.written(tmp_path / "checkpoint.sqlite")) == state_hash(desk.state)
+    assert len(desk.later) == 3
+    while desk.later:
+        desk.slice()
+    assert desk.checkpointing.bookings_of("round-1-7") == []
+    assert len(desk.state.bookings.rows) == 300

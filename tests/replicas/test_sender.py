@@ -442,3 +442,47 @@ def test_every_batch_once_in_order_and_never_more_than_the_window(
         assert not outlet.reasons
         assert sent(outlet) == data_of(source.batches)
         assert told(outlet)[-1:] == [source.position.seq] or not source.batches
+
+
+def test_what_is_caught_up_on_is_sent_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCHES_PER_TURN", 4)
+    source = Source()
+    source.add(*[1] * 10)
+    source.sync()
+    source.commit()
+    sender, outlet = source.follow(voting=False)
+    assert sent(outlet) == [sealed.data for sealed in source.batches[:4]]
+    source.pump()
+    assert len(sent(outlet)) == 4, "others have their turn first"
+    source.read_all()
+    assert sent(outlet) == [sealed.data for sealed in source.batches]
+    assert sender.sent_seq == 10
+    assert not source.opened_after, "all of it was in memory"
+
+
+def test_what_was_read_is_sent_in_turns_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCHES_PER_TURN", 4)
+    source = Source(backlog_bytes=1)
+    source.add(*[1] * 10)
+    source.sync()
+    source.commit()
+    _, outlet = source.follow(voting=False)
+    source.read()
+    assert len(sent(outlet)) == 4
+    source.add(1)  # meanwhile
+    source.sync()
+    source.commit()
+    source.read_all()
+    assert sent(outlet) == [sealed.data for sealed in source.batches]
+
+
+def test_one_that_is_closed_between_two_turns_sends_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCHES_PER_TURN", 4)
+    source = Source()
+    source.add(*[1] * 10)
+    source.sync()
+    source.commit()
+    sender, outlet = source.follow()
+    sender.close("enough")
+    source.read_all()
+    assert len(sent(outlet)) == 4
