@@ -8,10 +8,10 @@ FIRST ?= 1
 BIN := .venv/bin
 PACKAGES := engine journal replicas http effects node loadtest
 
-.PHONY: run test sim onsale-sim check format bench clean help
+.PHONY: run test sim onsale-sim load onsale-500k onsale-500k-failover bench bench-peers check format clean help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/bin/python:
 	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -39,6 +39,15 @@ sim: .venv/development ## simulate a cluster under faults, SEEDS=1000 of them; e
 onsale-sim: .venv/development ## simulate an onsale of 5,000 tickets with 100,000 people in its waiting room; exit code 1 says what broke
 	$(BIN)/python -m onsale.loadtest.onsale_simulation $(ARGS)
 
+load: .venv/development ## one minute of people who browse, queue, book and pay (locust); exit code 1 says what broke
+	$(BIN)/python -m onsale.loadtest.journeys $(ARGS)
+
+onsale-500k: .venv/development ## 500,000 people, 20,000 tickets, a real node over HTTP; exit code 1 says what broke
+	$(BIN)/python -m onsale.loadtest.rush $(ARGS)
+
+onsale-500k-failover: .venv/development ## the same with a standby, and a kill -9 of the primary in the middle
+	$(BIN)/python -m onsale.loadtest.rush --failover $(ARGS)
+
 check: .venv/development ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -52,6 +61,9 @@ format: .venv/development ## put the code in shape
 
 bench: .venv/development ## measure; prints a table, writes loadtest/results/bench.json
 	$(BIN)/python -m onsale.loadtest.bench $(ARGS)
+
+bench-peers: .venv/development ## the same booking by PostgreSQL, Redis, FastAPI and bare aiohttp; writes loadtest/REPORT.md
+	$(BIN)/python -m onsale.loadtest.bench_peers $(ARGS)
 
 clean: ## remove what was built (never the data folder)
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -37,7 +37,7 @@ def store_in_steps(path: Path, seed: int) -> tuple[dict[int, Booking], State]:
     with closing(Checkpoint(path)) as checkpoint:
         for batch in rich_history(seed).batches:
             play(state, [batch])
-            bookings |= state.bookings.changed | state.bookings.archived
+            bookings |= {**state.bookings.changed, **state.bookings.archived}
             checkpoint.write(*take(state))
     return bookings, state
 

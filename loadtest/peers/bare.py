@@ -1,26 +1,16 @@
-"""What our own server is measured against, each runnable alone on one core.
+"""A handler that decides, stores and checks nothing: the fastest that its framework can be.
 
-Owns the peers' programs: `python -m onsale.loadtest.peers bare --port 0 --cpu 1` prints `{"port": 45123}` on a line of
-its own once it listens, and serves until SIGTERM. A peer answers POST /booking and GET /booking/7 with what a real
-booking's answer looks like, but decides, stores and checks nothing, which makes it the fastest that design can be.
-Add one by writing its function and naming it in `PEERS`.
+Owns the bare aiohttp application, and the same answers from our own connection layer, with and without its hot path.
 """
 
-import asyncio
 import itertools
-import json
-import os
-import signal
-from collections.abc import Callable
 from typing import Any, Final
 
-import click
 import orjson
-import uvloop
 from aiohttp import web
 
-from ..http.call import Answer, Call, Reply
-from ..http.connection.server import make_runner
+from ...http.call import Answer, Call, Reply
+from ...http.connection.server import make_runner
 
 _numbers: Final = itertools.count(1)
 
@@ -90,33 +80,3 @@ def hot() -> web.AppRunner:
 def cold() -> web.AppRunner:
     """Serve the same through http/connection/protocol.py, but every call left to the framework."""
     return make_runner(bare_application(), lambda _call, _reply: False)
-
-
-PEERS: Final[dict[str, Callable[[], web.AppRunner]]] = {"bare": bare, "hot": hot, "cold": cold}
-
-
-async def serve(runner: web.AppRunner, port: int) -> None:
-    """Serve on 127.0.0.1 until SIGTERM or SIGINT; prints the port when it listens."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
-    print(json.dumps({"port": runner.addresses[0][1]}), flush=True)
-    await stop.wait()
-    await runner.cleanup()
-
-
-@click.command(help=__doc__)
-@click.argument("peer", type=click.Choice(sorted(PEERS)))
-@click.option("--port", default=0, show_default=True, help="0 takes a free one.")
-@click.option("--cpu", type=int, help="Run on this core only.")
-def main(peer: str, port: int, cpu: int | None) -> None:
-    if cpu is not None:
-        os.sched_setaffinity(0, {cpu})
-    uvloop.run(serve(PEERS[peer](), port))
-
-
-if __name__ == "__main__":
-    main()
