@@ -5,12 +5,30 @@ five million a second, in which nobody is answered. Here only a block does, of a
 Behaves as a dict would, but for the order: by blocks as they first came, within a block as they came.
 """
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from typing import TypeVar
 
 R = TypeVar("R")
 
 BLOCK_BITS = 10  # 1,024 rows fill three quarters of what their block's dict takes
+
+
+class _Rows(ValuesView[R]):
+    """Block by block: the usual way looks every one of them up."""
+
+    _mapping: "Numbered[R]"
+
+    def __iter__(self) -> Iterator[R]:
+        for block in self._mapping.blocks():
+            yield from block.values()
+
+
+class _Items(ItemsView[int, R]):
+    _mapping: "Numbered[R]"
+
+    def __iter__(self) -> Iterator[tuple[int, R]]:
+        for block in self._mapping.blocks():
+            yield from block.items()
 
 
 class Numbered(MutableMapping[int, R]):
@@ -54,6 +72,16 @@ class Numbered(MutableMapping[int, R]):
     def get(self, key: int, default: R | None = None) -> R | None:  # type: ignore[override]  # R or None is all there is
         block = self._blocks.get(key >> BLOCK_BITS)
         return default if block is None else block.get(key, default)
+
+    def blocks(self) -> Iterator[dict[int, R]]:
+        """To be read, and not changed meanwhile."""
+        return iter(self._blocks.values())
+
+    def values(self) -> ValuesView[R]:
+        return _Rows(self)
+
+    def items(self) -> ItemsView[int, R]:
+        return _Items(self)
 
     def popitem(self) -> tuple[int, R]:
         """One of the last block's."""

@@ -14,13 +14,13 @@ _UNITS_PER_SECOND: Final = 16_000_000  # a sixteenth of a microsecond
 class Latencies:
     """`record` seconds, ask for percentiles in milliseconds."""
 
-    __slots__ = ("_counts", "count", "max_seconds", "total_seconds")
+    __slots__ = ("count", "counts", "max_seconds", "total_seconds")
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        self._counts = array("Q", bytes(8 * _BUCKETS))
+        self.counts = array("Q", bytes(8 * _BUCKETS))
         self.count = 0
         self.total_seconds = 0.0
         self.max_seconds = 0.0
@@ -28,14 +28,14 @@ class Latencies:
     def record(self, seconds: float) -> None:
         units = int(seconds * _UNITS_PER_SECOND)
         shift = units.bit_length() - _BITS - 1
-        self._counts[(shift << _BITS) + (units >> shift) if shift > 0 else units] += 1
+        self.counts[(shift << _BITS) + (units >> shift) if shift > 0 else units] += 1
         self.count += 1
         self.total_seconds += seconds
         self.max_seconds = max(self.max_seconds, seconds)
 
     def add(self, other: "Latencies") -> None:
         """Count what `other` has counted as well."""
-        self._counts = array("Q", map(int.__add__, self._counts, other._counts))
+        self.counts = array("Q", map(int.__add__, self.counts, other.counts))
         self.count += other.count
         self.total_seconds += other.total_seconds
         self.max_seconds = max(self.max_seconds, other.max_seconds)
@@ -44,7 +44,7 @@ class Latencies:
         """Return the milliseconds within which `percent` of all were; 0 when there is none."""
         wanted = self.count * percent / 100
         seen = 0
-        for index, count in enumerate(self._counts):
+        for index, count in enumerate(self.counts):
             seen += count
             if count and seen >= wanted:
                 return min(_upper_seconds(index), self.max_seconds) * 1000

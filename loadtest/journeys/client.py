@@ -49,6 +49,7 @@ class Told(NamedTuple):
     status: int
     said: Any
     heard: Heard
+    lost: int = 0  # connections that broke before it came
 
     @property
     def code(self) -> str:
@@ -88,12 +89,12 @@ class Client:
             headers["Content-Type"] = "application/json"
         if may_be is not None:
             self._record.unanswered.append(may_be)
-        if self._chance.random() < HUNG_UP_SHARE:
+        if patient and self._chance.random() < HUNG_UP_SHARE:
             self._record.count("hung up, and asked again")
             self._line.hang_up(method, path, headers, sent)
         ask = (call, method, path, headers, sent, expected)
         told = self._ask(*ask, check, lambda: self.seq, is_write=True, patient=patient)
-        if may_be is not None:
+        if may_be is not None and not (told.lost and told.status in LATER):  # which says nothing of the tries before
             self._record.unanswered.remove(may_be)
         if not told.heard.replayed:
             self.seq = max(self.seq, told.heard.seq)
@@ -144,7 +145,7 @@ class Client:
                 waited += seconds
                 self._line.rest(seconds)
             else:
-                return Told(heard.status, None if heard.status == 304 else read(heard, expected), heard)
+                return Told(heard.status, None if heard.status == 304 else read(heard, expected), heard, lost)
 
     def _send(
         self, call: str, method: str, path: str, headers: Mapping[str, str], body: bytes | None, judge: Judge

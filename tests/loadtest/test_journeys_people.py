@@ -244,15 +244,18 @@ def test_tickets_that_are_too_few_or_twice_the_same_are_a_failure() -> None:
             person(line).pay(ToldBooking(9, "r-1", 3, 2, "79.00", "held"))
 
 
-def booking(status: str, **more: object) -> dict[str, Any]:
-    return held(9, "r-1", 3, 1, status=status, position=None, tickets=[], expiresInSeconds=1) | more
+def shown(booked: dict[str, Any], **more: object) -> dict[str, Any]:
+    return booked | {"position": None, "tickets": []} | more
 
 
 def test_a_hold_that_never_lapses_is_a_failure() -> None:
+    booked: dict[str, Any] = {}
+
     def answer(method: str, path: str, body: Any) -> a.Heard:
         if path == "/booking":
-            return says(201, **held(9, body["userId"], body["eventId"], body["quantity"]))
-        return says(200, **(event() if path.startswith("/events") else booking("held")))
+            booked.update(held(9, body["userId"], body["eventId"], body["quantity"]))
+            return says(201, **booked)
+        return says(200, **(event(int(path[8:])) if path.startswith("/events") else shown(booked)))
 
     line = Scripted(by=answer)
     with pytest.raises(BrokenPromiseError, match="is held though its time is over"):
@@ -260,15 +263,16 @@ def test_a_hold_that_never_lapses_is_a_failure() -> None:
 
 
 def test_to_fall_back_in_line_is_a_failure() -> None:
-    positions = iter((4, 3, 5))
+    positions, booked = iter((4, 3, 5)), dict[str, Any]()
 
     def answer(method: str, path: str, body: Any) -> a.Heard:
         if path == "/booking":
             waits = {"status": "waiting", "position": 4, "expiresAt": None, "expiresInSeconds": None}
-            return says(202, **held(9, "r-1", 4, body["quantity"], **waits))
+            booked.update(held(9, "r-1", 4, body["quantity"], **waits))
+            return says(202, **booked)
         if path.startswith("/events"):
             return says(200, **event(4))
-        return says(200, **booking("waiting", eventId=4, position=next(positions)))
+        return says(200, **shown(booked, position=next(positions)))
 
     with pytest.raises(BrokenPromiseError, match="was number 3 in line for booking 9, and is 5"):
         come_back(person(Scripted(by=answer)))
@@ -361,7 +365,7 @@ class Gullible:
         return says(201, self.seq, **held(self.seq, user_id, body["eventId"], quantity))
 
     def pay(self, body: Any) -> a.Heard:
-        user_id, quantity = self.holds[body["bookingId"]]
+        user_id, _ = self.holds[body["bookingId"]]
         too_little = body["amount"] == "0.01"
         code, status = ("amount_mismatch", 422) if too_little else ("forbidden", 403)
         if (too_little or body["userId"] != user_id) and (answer := self.refused(code, "", status)):
