@@ -11,6 +11,7 @@ from ..engine.records import Notice
 from ..engine.state import State
 
 NONE = -1
+SHARDS = 64  # a dict that grows looks at all its keys again: better a little at a time
 
 
 class Recent:
@@ -19,10 +20,12 @@ class Recent:
     def __init__(self, state: State) -> None:
         self._state = state
         self._notices = state.notices  # which begin anew with each checkpoint
-        self._last_booking: dict[str, int] = {}  # by user, a place in the two that follow
+        # by user, a place in the two that follow
+        self._last_booking: tuple[dict[str, int], ...] = tuple({} for _ in range(SHARDS))
         self._booking_ids = array("q")
         self._booking_before = array("q")  # the place of the same user's one before, or NONE
-        self._last_notice: dict[str, int] = {}  # by user, a place in `_notices`, and in
+        # by user, a place in `_notices`, and in the one that follows
+        self._last_notice: tuple[dict[str, int], ...] = tuple({} for _ in range(SHARDS))
         self._notice_before = array("q")
         self._next_booking_id = state.next_booking_id
         for rows in (state.bookings.archived, state.bookings.changed):  # at a start: applied from the journal
@@ -39,16 +42,17 @@ class Recent:
                 if booking is not None:
                     self._add(booking.user_id, booking_id)
             self._next_booking_id = state.next_booking_id
-        notices, before, last = self._notices, self._notice_before, self._last_notice
+        notices, before, shards = self._notices, self._notice_before, self._last_notice
         for place in range(len(before), len(notices)):
             user_id = notices[place].user_id
+            last = shards[hash(user_id) % SHARDS]
             before.append(last.get(user_id, NONE))
             last[user_id] = place
 
     def release(self, limit: int) -> int:
         """Let go of at most `limit` users, once all is written; how many it were. Nobody may be looked for any more."""
         released = 0
-        for last in (self._last_booking, self._last_notice):
+        for last in (*self._last_booking, *self._last_notice):
             count = min(limit - released, len(last))
             for _ in range(count):
                 last.popitem()
@@ -56,7 +60,7 @@ class Recent:
         return released
 
     def _add(self, user_id: str, booking_id: int) -> None:
-        last = self._last_booking
+        last = self._last_booking[hash(user_id) % SHARDS]
         self._booking_before.append(last.get(user_id, NONE))
         last[user_id] = len(self._booking_ids)
         self._booking_ids.append(booking_id)
@@ -71,9 +75,9 @@ class Recent:
         return [self._notices[place] for place in _places(self._last_notice, self._notice_before, user_id)]
 
 
-def _places(last: dict[str, int], before: "array[int]", user_id: str) -> list[int]:
+def _places(last: tuple[dict[str, int], ...], before: "array[int]", user_id: str) -> list[int]:
     """Oldest first."""
-    places, place = [], last.get(user_id, NONE)
+    places, place = [], last[hash(user_id) % SHARDS].get(user_id, NONE)
     while place != NONE:
         places.append(place)
         place = before[place]

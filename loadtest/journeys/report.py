@@ -87,6 +87,13 @@ def journeys_of(statistics: Statistics, records: Sequence[Record], books: Books 
     return outcomes
 
 
+def _time(outcome: JourneyOutcome, time_ms: float) -> str:
+    """Locust counts whole milliseconds."""
+    if not outcome.requests:
+        return "–"
+    return f"{time_ms:,.0f}" if time_ms else "<1"
+
+
 def print_outcome(outcome: Outcome) -> None:
     title = f"{outcome.plan.shape}: up to {outcome.plan.users} people at once, {outcome.seconds:.0f} s"
     table = Table(title=title, box=SIMPLE, padding=0, collapse_padding=True)
@@ -94,9 +101,10 @@ def print_outcome(outcome: Outcome) -> None:
     for name in ("people", "requests", "failed", "p50 ms", "p99 ms", "held", "paid", "lapsed", "given up"):
         table.add_column(name, justify="right", no_wrap=True)
     for each in outcome.journeys:
-        cells = (each.people, each.requests, each.failures, each.p50_ms, each.p99_ms)
-        tickets = (each.held, each.paid, each.lapsed, each.given_up)
-        table.add_row(each.journey, *(f"{cell:,.0f}" for cell in (*cells, *tickets)))
+        counts = (f"{cell:,}" for cell in (each.people, each.requests, each.failures))
+        times = (_time(each, time_ms) for time_ms in (each.p50_ms, each.p99_ms))
+        tickets = (f"{cell:,}" for cell in (each.held, each.paid, each.lapsed, each.given_up))
+        table.add_row(each.journey, *counts, *times, *tickets)
     console = Console()
     console.print(table)
     console.print(

@@ -132,6 +132,19 @@ def test_who_has_no_patience_takes_429_for_an_answer() -> None:
     assert not line.rested
 
 
+def test_a_429_says_nothing_of_the_try_whose_connection_broke() -> None:
+    line = Scripted(
+        BROKEN, refuses(429, "rate_limited", retryAfterSeconds=3), refuses(429, "rate_limited", retryAfterSeconds=3)
+    )
+    who, record = client(line, Always)
+    in_doubt = Unanswered("book", "u-1", 1)
+    assert who.write(*LEAVE, may_be=in_doubt, patient=False).code == "rate_limited"
+    assert record.unanswered == [in_doubt]
+    assert who.write(*LEAVE, may_be=Unanswered("book", "u-1", 2), patient=False).code == "rate_limited"
+    assert record.unanswered == [in_doubt]
+    assert line.hung_up == 0
+
+
 def test_a_write_is_hung_up_on_and_asked_again_and_must_give_the_same() -> None:
     replayed = says(200, 4, {"Idempotency-Replayed": "true"})
     line = Scripted(says(200, 4), replayed)
