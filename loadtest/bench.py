@@ -11,9 +11,11 @@ from . import (
     bench_bots,
     bench_cancel,
     bench_engine,
+    bench_flat,
     bench_http,
     bench_journal,
     bench_memory,
+    bench_pauses,
     bench_recovery,
     bench_replication,
     bench_search_http,
@@ -32,6 +34,8 @@ PARTS = {
     "cancel": bench_cancel.run,
     "bots": bench_bots.run,
     "seats": bench_seats.run,
+    "flat": bench_flat.run,
+    "pauses": bench_pauses.run,
 }
 RESULTS = Path("loadtest/results/bench.json")
 
