@@ -7,7 +7,7 @@ to take something back from its state, or to fetch another copy; the listeners s
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -121,6 +121,7 @@ class Node:
         self._first_ticket_key = b""  # where the journal has none
         self._renewing: asyncio.Task[None] | None = None
         self._stopping = False
+        self.before_serving: Callable[[], Awaitable[None]] | None = None  # how calls find it filled
 
     @property
     def gateway(self) -> NodeGateway | WaitingGateway:
@@ -203,6 +204,8 @@ class Node:
         )
         self.instance = instance
         await instance.start()
+        if self.before_serving is not None:
+            await self.before_serving()
         self._api.gateway = instance.gateway
         self._forwarder.primary_changed()
 

@@ -23,12 +23,15 @@ from .access import make_authenticator
 from .commands.sample import sample_events
 from .endings import EXPECTED, CannotListen, FolderGone, Impatient, OpenToTheWorld, die, end
 from .exit_codes import ExitCode
+from .gateway import NodeGateway
 from .identity import SECRET_FILE, Identity, cluster_secret, identify
+from .instance import until
 from .logs import set_up
 from .node import Node
 from .options import NodeOptions, parse_address
 from .outside_settings import Surroundings, read_surroundings
 from .progress import StartProgress
+from .waiting_gateway import WaitingGateway
 
 log = logging.getLogger("onsale")
 
@@ -108,6 +111,8 @@ async def _serve(
     began = time.monotonic()
     stopped = _stop_on_signals()
     node = Node(options, identity, secret, authenticator, surroundings, failed=die)
+    filling = _Filling(options, node)
+    node.before_serving = filling.begin
     await authenticator.start()
     try:
         with StartProgress() as progress:
@@ -115,8 +120,6 @@ async def _serve(
     except OSError as error:
         await node.stop()
         return end(CannotListen(_cannot_listen(options, error)))
-    filling = asyncio.create_task(_fill(options, node))
-    await asyncio.wait({filling}, timeout=FILLED_SECONDS)
     state = node.gateway.state
     _warn_of_a_late_clock(state.at_ms)
     log.info(
@@ -144,9 +147,28 @@ async def _serve(
     return int(ExitCode.DONE)
 
 
-async def _fill(options: NodeOptions, node: Node) -> None:
-    if options.demo and node.gateway.leads and not node.gateway.state.sales:
-        await node.add_events(sample_events(node.gateway.now_ms()))
+class _Filling:
+    """Sample events for an empty node: they are there before anybody is answered, unless standbys keep them waiting."""
+
+    def __init__(self, options: NodeOptions, node: Node) -> None:
+        self._wanted = options.demo
+        self._node = node
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        gateway = self._node.gateway
+        if self._wanted and self._task is None and gateway.leads and not gateway.state.sales:
+            self._task = asyncio.create_task(self._fill(gateway))
+            await asyncio.wait({self._task}, timeout=FILLED_SECONDS)
+
+    async def _fill(self, gateway: NodeGateway | WaitingGateway) -> None:
+        await self._node.add_events(sample_events(gateway.now_ms()))
+        seq = gateway.state.seq
+        await until(lambda: gateway.search_seq >= seq)
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
 
 def _cannot_listen(options: NodeOptions, error: OSError) -> str:
