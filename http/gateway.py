@@ -45,6 +45,7 @@ class ClusterView(msgspec.Struct):
     primary: str  # its name; empty while none is known
     members: list[Member]
     problems: list[str]  # what the node itself has to report, in sentences
+    takeover: str = "by_operator"  # who lets another node lead: also by_lease, or paused
 
 
 class ClusterChange(msgspec.Struct):
@@ -341,6 +342,9 @@ class Gateway(Protocol):
 
     async def set_sync_standbys(self, count: int, *, accept_data_loss: bool) -> ClusterChange:
         """How many standbys answers to writes wait for. Asked of the node that leads."""
+
+    async def pause_takeover(self, *, paused: bool) -> ClusterChange:
+        """Whether no standby is to take over by itself. To be asked of any voter."""
 
     async def remove_member(self, name: str) -> ClusterChange:
         """Forget a member. Asked of the node that leads."""

@@ -133,6 +133,8 @@ ROUTES: Final = (
     Route("POST", "/cluster/failover", cluster.post_failover),
     Route("POST", "/cluster/switchover", cluster.post_switchover),
     Route("POST", "/cluster/sync-standbys", cluster.post_sync_standbys),
+    Route("POST", "/cluster/pause", cluster.post_pause),
+    Route("POST", "/cluster/resume", cluster.post_resume),
     Route("DELETE", "/cluster/members/{name}", cluster.delete_member),
     Route("GET", "/metrics", operations.get_metrics),
     Route("GET", "/openapi.json", operations.get_openapi),

@@ -23,6 +23,7 @@ from ..replicas.failover import (
     plan_sync_standbys,
 )
 from ..replicas.frames import AskLead, AskStatus, NodeStatus, Outcome, Reply, Status
+from ..replicas.lease import OutOfReach
 from .cluster.leading import Leading
 from .cluster.member import ClusterMember
 from .cluster.report import status_of
@@ -81,6 +82,28 @@ class Administration:
             return self._not_done(observed, list(change.sentences))
         return self._record(
             lambda leading: leading.set_sync_standbys(count, at_once=accept_data_loss), list(change.sentences)
+        )
+
+    async def pause_takeover(self, *, paused: bool) -> ClusterChange:
+        """Tell all nodes, through the lease's store, that none is to take over by itself; or that they may again."""
+        store = self._member.right.store
+        if store is None:
+            sentence = f"{self._member.name} was started without --etcd: only an operator lets another node lead here."
+            return self._not_done(await self._observe(), [sentence])
+        told: asyncio.Future[OutOfReach | None] = asyncio.get_running_loop().create_future()
+        store.set_paused(told.set_result, paused=paused)
+        fault = await told
+        observed = await self._observe()
+        if fault is not None:
+            return self._not_done(observed, [f"Nothing was changed: {fault.sentence}"])
+        off = "No standby takes over by itself from now on. The primary goes on; `onsale failover` lets a standby lead."
+        sentence = off if paused else "A standby takes over by itself again when the primary is gone."
+        primary = observed.primary
+        return ClusterChange(
+            done=True,
+            sentences=[sentence],
+            epoch=observed.highest_epoch,
+            primary=primary.name if primary is not None else "",
         )
 
     async def remove_member(self, name: str) -> ClusterChange:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 from ..http.gateway import ClusterView, Member
 from ..replicas.frames import MemberReport
+from ..replicas.lease import OutOfReach, Seen
 from ..replicas.reports import SILENT_MS
 from .cluster.member import ClusterMember
+from .cluster.report import role_of
 
 UNREACHABLE = "unreachable"
 
@@ -37,13 +39,14 @@ def cluster_view(member: ClusterMember) -> ClusterView:
     copy = member.copy
     return ClusterView(
         name=member.name,
-        role=member.role,
+        role=role_of(member),
         epoch=member.leading.epoch if member.leading is not None else copy.available.epoch or copy.position.epoch,
         durable_seq=min(copy.available.committed_seq, copy.durable.seq),
         sync_standbys=copy.state.sync_standbys,
         primary=_primary(members),
         members=members,
         problems=list(_problems(member)),
+        takeover=_takeover(member),
     )
 
 
@@ -94,8 +97,19 @@ def _is_current(report: MemberReport, member: ClusterMember) -> bool:
     return report.epoch >= member.promise.epoch and not gone
 
 
+def _takeover(member: ClusterMember) -> str:
+    if member.right.store is None:
+        return "by_operator"
+    return "paused" if isinstance(member.right.seen, Seen) and member.right.seen.paused else "by_lease"
+
+
 def _problems(member: ClusterMember) -> Iterator[str]:
     """What this node alone knows of."""
+    seen = member.right.seen
+    if isinstance(seen, OutOfReach):
+        yield f"{member.name} can't ask for the lease, so it takes over from nobody by itself: {seen.sentence}"
+    if member.leading is not None and not member.right.may_answer():
+        yield f"{member.name} answers nothing: its lease has run out."
     following = member.following
     if member.leading is None and following is None:
         yield f"{member.name} asks the other nodes whether it may lead; too few have answered yet."

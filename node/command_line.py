@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from .commands.backup import backup, restore
-from .commands.cluster import failover, members, status, switchover, sync_standbys
+from .commands.cluster import failover, members, pause, resume, status, switchover, sync_standbys
 from .commands.events import events
 from .commands.flags import SETTINGS, InOrder, examples, existing_data_flag, flag, format_flag
 from .commands.nodes import local, replica, serve, standby
@@ -150,7 +150,7 @@ def inspect(*, data: Path, seq: int | None, booking: int | None, limit: int, fil
         raise CommandFailed(str(inspection.damage), ExitCode.CORRUPT)
 
 
-for _command in (status, switchover, failover, sync_standbys, members):
+for _command in (status, switchover, failover, pause, resume, sync_standbys, members):
     main.add_command(_command)
 
 for _command in (events, queue, tickets, outbox, reconcile):

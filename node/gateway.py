@@ -37,7 +37,8 @@ from ..journal.errors import HistoryGone
 from ..replicas.search.index import SearchIndex, SearchUnavailable
 from .administration import Administration
 from .cluster.member import ClusterMember
-from .cluster.report import lag_ms_of
+from .cluster.report import lag_ms_of, role_of
+from .cluster.right import RightToLead
 from .cluster_view import cluster_view, primary_address
 from .effects import Effects
 from .feed import Feed
@@ -106,10 +107,10 @@ class NodeGateway:
 
     # --- roles
 
-    def lead(self, loop: CommandLoop) -> None:
-        """From now on this node decides."""
+    def lead(self, loop: CommandLoop, right: RightToLead | None = None) -> None:
+        """From now on this node decides, for as long as it has the `right`."""
         self._loop = loop
-        self.submit_hot = loop.submit
+        self.submit_hot = loop.submit if right is None else right.guarded(loop.submit, _refuse)
         self.leads = True
         self.answers.begin()
         self._forwarder.primary_changed()
@@ -138,7 +139,7 @@ class NodeGateway:
 
     @property
     def role(self) -> str:
-        return self._member().role
+        return role_of(self._member())
 
     @property
     def lag_ms(self) -> int:
@@ -274,6 +275,9 @@ class NodeGateway:
 
     async def set_sync_standbys(self, count: int, *, accept_data_loss: bool) -> ClusterChange:
         return await Administration(self._member()).set_sync_standbys(count, accept_data_loss=accept_data_loss)
+
+    async def pause_takeover(self, *, paused: bool) -> ClusterChange:
+        return await Administration(self._member()).pause_takeover(paused=paused)
 
     async def remove_member(self, name: str) -> ClusterChange:
         return await Administration(self._member()).remove_member(name)

@@ -33,6 +33,7 @@ from .checkpointing import Checkpointing
 from .cluster.followers import NOT_LEADING
 from .cluster.member import ClusterMember
 from .cluster.ports import MemberPorts, MemberSettings
+from .cluster.report import is_settled
 from .divergence_report import report_cut, set_aside_checkpoint
 from .effects import Effects
 from .feed import Feed
@@ -174,7 +175,7 @@ class Instance:
         self.receipts.reached(self.state.seq)
         self.member.start()
         given_up_at = self._event_loop.time() + SETTLED_SECONDS
-        await until(lambda: self.member.settled or self.member.ended or self._event_loop.time() > given_up_at)
+        await until(lambda: is_settled(self.member) or self.member.ended or self._event_loop.time() > given_up_at)
         self.gateway.ready = not self.member.ended
 
     def _applied_hash(self) -> bytes:
@@ -236,7 +237,7 @@ class Instance:
             loop.record(SetMail(on=bool(self._surroundings.mail_domain)))
             loop.once_durable(effects.resume)
             loop.once_durable(self._leads)
-        self.gateway.lead(loop)
+        self.gateway.lead(loop, self.member.right)
 
     def _make_effects(self) -> Effects:
         return Effects(

@@ -38,17 +38,18 @@ from ..replicas import frames
 from ..replicas.frames import Introduction
 from ..replicas.handshake import NONCE_BYTES
 from ..replicas.network import AsyncNetwork, Listener, listen
-from ..replicas.ports import Receiver, Wire, format_address
+from ..replicas.ports import Receiver, format_address
 from ..replicas.promise import NAME as PROMISE
 from ..replicas.refusals import RefusalLog
 from .clock import Clock
-from .cluster.links import Links
+from .cluster.links import Closing, Links
 from .cluster.ports import MemberPorts, MemberSettings
 from .forwarding import Forwarder
 from .gate_settings import gate_settings
 from .gateway import NodeGateway
 from .identity import Identity, advertised, write_identity
 from .instance import Instance
+from .lease.settings import make_lease
 from .newcomer import Newcomer, set_aside
 from .options import NodeOptions, contexts_of
 from .outside_settings import Surroundings
@@ -116,6 +117,7 @@ class Node:
             docs_page=docs_page,
             gate_settings=gate_settings(options.gate, is_open=authenticator.is_open),
         )
+        self._lease = make_lease(options.etcd)
         self._newcomer: Newcomer | None = None
         self._last_primary_address = ""
         self._first_ticket_key = b""  # where the journal has none
@@ -170,7 +172,7 @@ class Node:
         self.address = f"http://{advertised(address, options.sources)}"
 
     def _accept(self) -> Receiver:
-        return _Closing() if self.instance is None else self.instance.member.accept()
+        return Closing() if self.instance is None else self.instance.member.accept()
 
     # --- lives
 
@@ -282,6 +284,7 @@ class Node:
             nonce=partial(secrets.token_bytes, NONCE_BYTES),
             ticket_key=lambda: self._first_ticket_key or secrets.token_bytes(TICKET_KEY_BYTES),
             addresses=lambda: (self.replication_address, self.address),
+            lease=self._lease,
         )
 
     def _background(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
@@ -370,6 +373,8 @@ class Node:
             await self._runner.cleanup()
         if self.instance is not None:
             await self.instance.stop()
+        if self._lease is not None:
+            await self._lease.close()
         await self._outside.close()
         await self._forwarder.close()
         self._network.close()
@@ -385,16 +390,3 @@ class Node:
         answered: asyncio.Future[Reply] = self._loop.create_future()
         self.gateway.submit_hot(command, None, lambda reply, _replayed: answered.set_result(reply))
         return await answered
-
-
-class _Closing:
-    """The receiver of a connection that came while there is no copy to speak of."""
-
-    def opened(self, wire: Wire) -> None:
-        wire.close()
-
-    def received(self, data: bytes) -> None: ...
-
-    def drained(self) -> None: ...
-
-    def closed(self, reason: str) -> None: ...

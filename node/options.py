@@ -45,12 +45,28 @@ class GateOptions:
 
 
 @dataclass(frozen=True)
+class EtcdOptions:
+    """Where the right to lead is asked for. `members`: addresses; `lease_seconds`: how long it lasts unrenewed.
+
+    `authority`: who signs etcd's certificates; `certificate` and `key`: what this node shows it.
+    """
+
+    members: tuple[str, ...]
+    prefix: str = "/onsale"
+    lease_seconds: int = 10
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True)
 class NodeOptions:
     """What `onsale serve`, `standby` and `replica` have in common; `kind` is one of these.
 
     `hold_ms`: how long a hold lasts. `replication`: where other nodes connect; None: nowhere. `sources`: whom to follow
     at first. `sync_standbys`: None: as the journal says. `rebuild`: set aside what is in the folder and fetch a copy.
     `demo`: fill an empty node with sample events. `log_format`: human or json. `gate`: how much callers may ask.
+    `etcd`: None: only an operator lets another node lead.
     """
 
     kind: str
@@ -67,6 +83,7 @@ class NodeOptions:
     demo: bool = False
     tls: TlsFiles | None = None
     gate: GateOptions = field(default_factory=GateOptions)
+    etcd: EtcdOptions | None = None
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -180,6 +180,9 @@ class WaitingGateway:
     async def set_sync_standbys(self, count: int, *, accept_data_loss: bool) -> ClusterChange:  # noqa: ARG002
         return self._not_now()
 
+    async def pause_takeover(self, *, paused: bool) -> ClusterChange:  # noqa: ARG002
+        return self._not_now()
+
     async def remove_member(self, name: str) -> ClusterChange:  # noqa: ARG002
         return self._not_now()
 

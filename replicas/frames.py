@@ -67,6 +67,7 @@ class MemberReport(Part, frozen=True):
     replication: Address
     http: Url
     age_ms: Count
+    lease: Name = ""  # whether it can ask for the right to lead: reached, unreached; empty where there is no lease
 
 
 class NodeStatus(Part, frozen=True):

@@ -1,7 +1,8 @@
 """Calls about the cluster: who is in it and how they are, and what operators order.
 
-Orders are answered by the node that is asked, which any node can be for a failover; the others are for the primary, and
-another node says where that is. They are not kept with idempotency keys: an order given twice is judged twice.
+Orders are answered by the node that is asked, which any node can be for a failover or a pause; the others are for the
+primary, and another node says where that is. They are not kept with idempotency keys: an order given twice is judged
+twice.
 """
 
 from typing import Any
@@ -50,6 +51,20 @@ async def post_sync_standbys(api: Api, call: Call) -> Answer:
     _check_leads(api)
     change = await api.gateway.set_sync_standbys(asked.sync_standbys, accept_data_loss=asked.accept_data_loss)
     return _answer(api, change)
+
+
+async def post_pause(api: Api, call: Call) -> Answer:
+    return await _pause(api, call, paused=True)
+
+
+async def post_resume(api: Api, call: Call) -> Answer:
+    return await _pause(api, call, paused=False)
+
+
+async def _pause(api: Api, call: Call, *, paused: bool) -> Answer:
+    access.operator(api.authenticator, call)
+    check_nothing(call.body)
+    return _answer(api, await api.gateway.pause_takeover(paused=paused))
 
 
 async def delete_member(api: Api, call: Call, name: str) -> Answer:

@@ -42,6 +42,7 @@ _CLUSTER: Final[dict[str, Any]] = {
     "primary": "node-1",
     "primaryAddress": "http://10.0.0.1:8080",
     "health": "ok",
+    "takeover": "by_operator",
     "problems": [],
 }
 _CHANGE: Final[dict[str, Any]] = {
@@ -162,6 +163,20 @@ OPERATIONS: Final = (
         Code.NO_PRIMARY,
         body="SyncStandbys",
         body_example={"syncStandbys": 1},
+    ),
+    _order(
+        "POST",
+        "/cluster/pause",
+        "pauseTakeover",
+        "Keep standbys from taking over by themselves",
+        "For maintenance, where nodes were started with --etcd. Any voter can be asked; the primary goes on.",
+    ),
+    _order(
+        "POST",
+        "/cluster/resume",
+        "resumeTakeover",
+        "Let standbys take over by themselves again",
+        "Any voter can be asked.",
     ),
     _order(
         "DELETE",

@@ -29,6 +29,7 @@ class ClusterDocument(msgspec.Struct, rename="camel"):
     primary: str | None
     primary_address: str | None
     health: str
+    takeover: str  # by_operator, by_lease, paused
     problems: list[str]
 
 
@@ -57,6 +58,7 @@ def cluster_document(view: ClusterView) -> ClusterDocument:
         primary=view.primary or None,
         primary_address=(primary.address or None) if primary is not None else None,
         health="down" if stops else "degraded" if problems else "ok",
+        takeover=view.takeover,
         problems=problems,
     )
 

@@ -25,6 +25,8 @@ NOT_DURABLE_SECONDS = 2.0
 TOLD_SECONDS = 1.0
 
 
+WITHOUT_LEASE = "This node's lease has run out, so another one may lead; nothing was done. Ask again in a moment."
+
 GATHERING_SECONDS = 1.0
 """How long standbys may take to find a new leader before it refuses commands; until then they wait."""
 
@@ -44,10 +46,11 @@ class Leading:
         now_ms: Callable[[], int],
         hold_ms: int,
         meter: Meter,
+        may_answer: Callable[[], bool] = lambda: True,
     ) -> None:
         """`sync_standbys`: what the operator wants from now on; None: as the journal says.
 
-        `at_once`: fewer than before need not be agreed first.
+        `at_once`: fewer than before need not be agreed first. `may_answer`: whether the right to lead is this node's.
         """
         copy.adopt()
         state, position = copy.state, copy.position
@@ -56,6 +59,8 @@ class Leading:
         self._copy = copy
         self._followers = followers
         self._seconds = scheduler.time
+        self._may_answer = may_answer
+        self._held_back: Position | None = None  # durable, and nobody may be told
         self._paused: tuple[Code, str] | None = None
         self._lowered: tuple[int, int] | None = None  # how many were needed, and the seq from which on fewer are
         self._short_since = 0.0  # 0: answers can be given
@@ -118,7 +123,11 @@ class Leading:
 
     def _committed(self, position: Position) -> None:
         self.on_committed(position)
-        self.loop.became_durable(position.seq, position.hash)
+        if self._may_answer():
+            self._held_back = None
+            self.loop.became_durable(position.seq, position.hash)
+        else:
+            self._held_back = position
 
     @property
     def standbys_needed(self) -> int:
@@ -144,11 +153,15 @@ class Leading:
     def watch(self) -> None:
         """Look whether answers can be given; called again whenever a follower comes or goes, and now and then."""
         loop = self.loop
+        if self._held_back is not None and self._may_answer():
+            self._committed(self._held_back)
         needed, there = self.standbys_needed, self.leader.standbys_in_step
         since = loop.unsafe_since
         late = since is not None and self._seconds() - since > NOT_DURABLE_SECONDS
         if self._paused is not None:
             loop.refuse(*self._paused)
+        elif not self._may_answer():
+            loop.refuse(Code.NO_PRIMARY, WITHOUT_LEASE)
         elif there < needed and self._seconds() - self._began_at > GATHERING_SECONDS:
             detail = (
                 f"An answer waits for {needed} standby{'s' * (needed != 1)}, and {there} "

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ...replicas.frames import Introduction
 from ...replicas.link import Link, OnClosed, OnFrame, OnLink
-from ...replicas.ports import Scheduler
+from ...replicas.ports import Scheduler, Wire
 from ...replicas.refusals import RefusalLog
 
 
@@ -49,3 +49,16 @@ class Links:
             on_drained=on_drained,
             on_closed=on_closed,
         )
+
+
+class Closing:
+    """The receiver of a connection that came while there is no copy to speak of."""
+
+    def opened(self, wire: Wire) -> None:
+        wire.close()
+
+    def received(self, data: bytes) -> None: ...
+
+    def drained(self) -> None: ...
+
+    def closed(self, reason: str) -> None: ...

@@ -16,6 +16,7 @@ from ...journal.recovery import Recovered
 from ...replicas import frames
 from ...replicas.entrance import Entrance
 from ...replicas.frames import Introduction
+from ...replicas.lease import Claim
 from ...replicas.link import Link
 from ...replicas.peers import Peers
 from ...replicas.ports import Receiver
@@ -33,7 +34,9 @@ from .ports import MemberPorts, MemberSettings, Surroundings
 from .promise_keeper import PromiseKeeper
 from .pulse import Pulse
 from .resuming import Resuming
+from .right import RightToLead
 from .stream_host import StreamHost
+from .succession import Succession
 from .takeover import HandOver, NewEpoch, Takeover, Told, nobody_asked
 
 log = logging.getLogger("onsale.replication")
@@ -76,6 +79,8 @@ class ClusterMember:
         self._resuming: Resuming | None = None
         self._takeover: Takeover | None = None
         self.hand_over_under_way: HandOver | NewEpoch | None = None
+        self.right = RightToLead(ports.lease, ports.scheduler, self._claim)
+        self.succession = Succession(self)
         self.known_leader = ""  # where one said that it leads
         self.announced_http = ""  # where one said that it serves
         self.leader_said_ms = state.at_ms
@@ -130,6 +135,7 @@ class ClusterMember:
         if takeover is not None:
             takeover.cancel(f"{self.name} stops.")
         self._leave_role("This node stops")
+        self.right.release()
         self.followers.drop_all("it stops")
 
     @property
@@ -147,26 +153,17 @@ class ClusterMember:
         return self.leading is not None and self.hand_over_under_way is None
 
     @property
-    def settled(self) -> bool:
-        """It leads and has made that durable, or lacks standbys for it; or it follows somebody."""
-        leading = self.leading
-        if leading is not None:
-            short = leading.leader.standbys_in_step < leading.standbys_needed
-            return short or self.copy.available.committed_seq >= leading.first_seq
-        return self.following is not None and self.following.streaming
-
-    @property
-    def role(self) -> str:
-        if self.leading is not None:
-            return "primary"
-        if not self.settings.voting:
-            return "replica"
-        return "standby" if self.following is not None else "candidate"
+    def is_changing(self) -> bool:
+        """It is asking others whether it may lead."""
+        return self._takeover is not None or self._resuming is not None
 
     def introduction(self) -> Introduction:
         replication, http = self.ports.addresses()
         who = (frames.PROTOCOL, self.settings.node_id, self.copy.journal_id, self.name, self.settings.voting)
         return Introduction(*who, replication, http, self.settings.asks_nobody)
+
+    def _claim(self) -> Claim:
+        return Claim(self.name, self.settings.node_id, self.ports.addresses()[0], self.copy.journal_id)
 
     def _leader_ms(self) -> int:
         return self.leading.loop.now_ms() if self.leading is not None else self.leader_said_ms
@@ -231,6 +228,7 @@ class ClusterMember:
             now_ms=ports.clock(self.copy.state.at_ms),
             hold_ms=settings.hold_ms,
             meter=ports.meter,
+            may_answer=self.right.may_answer,
         )
         self.leading = leading
         leading.on_committed = self.surroundings.committed
@@ -243,6 +241,7 @@ class ClusterMember:
 
     def _follow(self) -> None:
         self._leave_role("this node follows")
+        self.right.release()
         self.following = Following(
             self.copy,
             StreamHost(self),
@@ -393,6 +392,7 @@ class ClusterMember:
     def handed_over_not(self) -> None:
         self.hand_over_under_way = None
         if self.leading is not None:
+            self.right.obtain(lambda _reply: None, by_order=True)  # the other one may have it
             self.leading.resume()
             self.surroundings.leads(self.leading.loop)
 

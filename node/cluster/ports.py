@@ -12,6 +12,7 @@ from ...journal.batch import Batch, Position
 from ...journal.disk import Disk
 from ...journal.divergence import CutPart
 from ...journal.errors import JournalError
+from ...replicas.lease import LeaseStore
 from ...replicas.link import Link
 from ...replicas.ports import Network, Scheduler
 from ...replicas.sender import Background
@@ -41,7 +42,7 @@ class MemberSettings:
 class MemberPorts:
     """`clock(not_before_ms)` makes the engine's clock; `addresses()` says where this node is reached: host:port, url.
 
-    `nonce` and `ticket_key` come from a source of chance.
+    `nonce` and `ticket_key` come from a source of chance. `lease`: who grants the right to lead beside the operator.
     """
 
     scheduler: Scheduler
@@ -54,6 +55,7 @@ class MemberPorts:
     nonce: Callable[[], bytes]
     ticket_key: Callable[[], bytes]
     addresses: Callable[[], tuple[str, str]]
+    lease: LeaseStore | None = None
 
 
 class Surroundings(Protocol):

@@ -35,6 +35,8 @@ class Pulse:
         self._timer = self._member.ports.scheduler.call_later(TICK_SECONDS, self._tick)
         self._ticks += 1
         member = self._member
+        member.right.tick()
+        member.succession.fall_silent_or_speak()
         if member.leading is not None:
             member.leading.watch()
             if self._ticks % ANNOUNCE_TICKS == 0:

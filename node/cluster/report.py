@@ -25,7 +25,7 @@ def status_of(member: "ClusterMember") -> NodeStatus:
         name=settings.name,
         node_id=settings.node_id,
         voting=settings.voting and rules.node_ids.get(settings.name) == settings.node_id,
-        role=member.role,
+        role=role_of(member),
         journal_id=copy.journal_id,
         epoch=copy.durable.epoch,
         promised_epoch=member.promise.epoch,
@@ -41,9 +41,19 @@ def status_of(member: "ClusterMember") -> NodeStatus:
     )
 
 
+def role_of(member: "ClusterMember") -> str:
+    if member.leading is not None:
+        return "primary"
+    if not member.settings.voting:
+        return "replica"
+    return "standby" if member.following is not None else "candidate"
+
+
 def state_of(member: "ClusterMember") -> str:
     """One word for lists."""
     if member.leading is not None:
+        if not member.right.may_answer():
+            return "without_lease"
         return "serving" if member.leads else "handing_over"
     if member.following is None:
         return "starting"
@@ -52,10 +62,21 @@ def state_of(member: "ClusterMember") -> str:
     return "following" if member.following.is_fresh else "catching_up"
 
 
+def is_settled(member: "ClusterMember") -> bool:
+    """It leads and has made that durable, or lacks standbys for it; or it follows somebody."""
+    leading = member.leading
+    if leading is not None:
+        short = leading.leader.standbys_in_step < leading.standbys_needed
+        return short or member.copy.available.committed_seq >= leading.first_seq
+    return member.following is not None and member.following.streaming
+
+
 def lag_ms_of(member: "ClusterMember") -> int:
     """How old what this node shows may be."""
     following = member.following
-    if member.leading is not None or (following is not None and following.is_fresh):
+    if member.leading is not None:
+        return round(member.right.silent_seconds * 1000)
+    if following is not None and following.is_fresh:
         return 0
     follower = following.follower if following is not None else None
     seen_at = follower.in_step_at if follower is not None and follower.in_step_at else member.began_at
@@ -67,7 +88,7 @@ def own_report(member: "ClusterMember") -> MemberReport:
     return MemberReport(
         name=me.name,
         voting=me.voting,
-        role=member.role,
+        role=role_of(member),
         state=state_of(member),
         epoch=member.leading.epoch if member.leading is not None else copy.available.epoch,
         received_seq=copy.durable.seq,
@@ -77,4 +98,5 @@ def own_report(member: "ClusterMember") -> MemberReport:
         replication=me.replication,
         http=me.http,
         age_ms=0,
+        lease=member.right.standing,
     )

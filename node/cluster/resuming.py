@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...replicas.campaign import Campaign, Lost, Won
 from ...replicas.failover import is_ahead
 from ...replicas.frames import NodeStatus
+from ...replicas.lease import OutOfReach, Refused, Taken
 from .report import status_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,20 @@ class Resuming:
         self._cancelled = False
 
     def begin(self) -> None:
+        """The lease first, where there is one: whoever has it may be about to lead."""
+        self._member.right.obtain(self._obtained)
+
+    def _obtained(self, reply: Taken | Refused | OutOfReach) -> None:
+        if self._cancelled:
+            return
+        if isinstance(reply, Taken):
+            self._ask()
+            return
+        log.warning("this node can't lead yet: %s", reply.sentence)
+        holder = reply.holder if isinstance(reply, Refused) else None
+        self._member.not_resumed(holder.replication if holder is not None else "", overtake=False)
+
+    def _ask(self) -> None:
         member = self._member
         rules = member.copy.rules()
         others = [voter for voter in rules.as_voters() if voter.name != member.name]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...replicas.campaign import Campaign, Lost, Won
 from ...replicas.failover import may_lead, promises_needed
 from ...replicas.frames import AskLead, Outcome, Reply
+from ...replicas.lease import OutOfReach, Refused, Taken
 from ...replicas.sender import Sender
 from .report import status_of
 
@@ -51,16 +52,28 @@ class Takeover:
         self._sync_standbys = sync_standbys
         self._told: Told | None = told
         self._sentences: list[str] = []
+        self._began = False
         self._campaign: Campaign | None = None
-
-    def began(self) -> bool:
-        return self._campaign is not None
 
     def begin_when_synced(self) -> None:
         """What was received is to be on disk before anybody is asked: it counts."""
-        member = self._member
-        if self._campaign is not None or member.copy.writer.pending_batches:
+        if not self._began and not self._member.copy.writer.pending_batches:
+            self._began = True
+            right = self._member.right
+            right.obtain(self._obtained, by_order=not right.valid_seconds)
+
+    def _obtained(self, reply: Taken | Refused | OutOfReach) -> None:
+        """An operator's order, and the word of a leader that hands over, stand above whoever has the lease."""
+        if self._told is None:
             return
+        if isinstance(reply, Taken):
+            self._ask()
+        else:
+            self._tell(done=False, sentences=[f"{reply.sentence} With --etcd nobody leads without its lease."])
+            self._member.takeover_lost()
+
+    def _ask(self) -> None:
+        member = self._member
         rules = member.copy.rules()
         others = [voter for voter in rules.as_voters() if voter.name != member.name]
         succeeds = self._handed_over and self.epoch == member.copy.position.epoch + 1

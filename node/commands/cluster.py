@@ -1,4 +1,4 @@
-"""`onsale status`, `switchover`, `failover`, `sync-standbys` and `members`: the cluster of a running node.
+"""`onsale status`, `switchover`, `failover`, `pause`, `sync-standbys` and `members`: the cluster of a running node.
 
 Owns their flags and when they ask back. What is safe is judged by the node; traffic is in cluster_client.py, tables in
 cluster_report.py.
@@ -148,6 +148,29 @@ def sync_standbys(*, count: int, node: str, accept_data_loss: bool, token: str |
     if accept_data_loss:
         asked["acceptDataLoss"] = True
     _print(lambda: client.order("POST", "/cluster/sync-standbys", asked), file_format == "json")
+
+
+@click.command(context_settings=SETTINGS, epilog=examples("onsale pause", "onsale pause --node http://10.0.0.2:8080"))
+@node_flag
+@token_flag
+@format_flag
+def pause(*, node: str, token: str | None, file_format: str) -> None:
+    """Keep standbys from taking over by themselves, for maintenance. Any voter started with --etcd can be asked.
+
+    The primary goes on, and `onsale failover` and `switchover` work as ever.
+    """
+    client = _client(node, token)
+    _print(lambda: client.order("POST", "/cluster/pause"), file_format == "json")
+
+
+@click.command(context_settings=SETTINGS, epilog=examples("onsale resume"))
+@node_flag
+@token_flag
+@format_flag
+def resume(*, node: str, token: str | None, file_format: str) -> None:
+    """Let standbys take over by themselves again: the end of `onsale pause`."""
+    client = _client(node, token)
+    _print(lambda: client.order("POST", "/cluster/resume"), file_format == "json")
 
 
 @click.group(cls=InOrder, context_settings=SETTINGS)

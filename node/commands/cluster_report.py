@@ -57,6 +57,8 @@ def lines_of(document: Document) -> list[str]:
     primary = document["primary"] or "none"
     wanted, met = document["syncStandbys"], document["syncStandbysMet"]
     waits = f"answers wait for {_standbys(wanted)}" + (f", {met} in step" if wanted else "")
+    if document.get("takeover", "by_operator") != "by_operator":
+        waits += "; takeover is paused" if document["takeover"] == "paused" else "; standbys take over by themselves"
     lines = [f"primary {primary}, epoch {document['epoch']}, seq {document['seq']}; {waits}: {document['health']}"]
     return [*lines, *(f"! {problem}" for problem in document["problems"])]
 

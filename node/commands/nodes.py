@@ -13,6 +13,7 @@ import click
 
 from ..options import GateOptions, NodeOptions, TlsFiles, parse_address, parse_name
 from .flags import SETTINGS, examples, flag
+from .lease_flags import etcd_options, lease_flags
 
 HOLD_SECONDS_MAX = 24 * 3600
 SYNC_STANDBYS_MAX = 16
@@ -215,6 +216,7 @@ def _run(
 @_sync
 @_hold
 @flag("--demo", is_flag=True, help="Fill an empty node with sample events.")
+@lease_flags
 @_common
 def serve(**options: Any) -> None:
     """Run a primary: alone it is the whole product. Ctrl-C stops it cleanly.
@@ -223,7 +225,7 @@ def serve(**options: Any) -> None:
     the node, a start with the same folder has all that was answered. If another node has become the primary
     meanwhile, this one follows it. Without authentication it serves this machine alone; `onsale token` turns it on.
     """
-    _run("serve", **options)
+    _run("serve", etcd=etcd_options(options), **options)
 
 
 @click.command(
@@ -249,6 +251,7 @@ def serve(**options: Any) -> None:
 @_sync
 @_hold
 @_rebuild
+@lease_flags
 @_common
 def standby(*, listen: tuple[str, int], replication: tuple[str, int] | None, **options: Any) -> None:
     """Run a hot standby: it has the journal on disk and applied, serves reads, and can become the primary.
@@ -256,7 +259,8 @@ def standby(*, listen: tuple[str, int], replication: tuple[str, int] | None, **o
     An empty folder is filled from the primary first. Who is the primary may change: it finds the new one by itself.
     Without --replication other nodes reach it at --listen's host and any free port.
     """
-    _run("standby", listen=listen, replication=replication or (listen[0], 0), **options)
+    etcd = etcd_options(options)
+    _run("standby", listen=listen, replication=replication or (listen[0], 0), etcd=etcd, **options)
 
 
 @click.command(

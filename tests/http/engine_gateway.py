@@ -317,6 +317,9 @@ class EngineGateway:
     async def switchover(self, to: str | None, *, dry_run: bool) -> ClusterChange:
         return self._ordered("switchover", to, dry_run)
 
+    async def pause_takeover(self, *, paused: bool) -> ClusterChange:
+        return self._ordered("pause" if paused else "resume")
+
     async def set_sync_standbys(self, count: int, *, accept_data_loss: bool) -> ClusterChange:
         return self._ordered("sync_standbys", count)
 

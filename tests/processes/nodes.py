@@ -54,6 +54,7 @@ class Node:
         self.name = name
         self.port = port
         self.environment = environment or {}
+        self.group: int | None = None  # of processes: None: as ours
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
         self.lines: list[str] = []
@@ -71,6 +72,7 @@ class Node:
             text=True,
             env=os.environ | self.environment,
             cwd=self.data.parent,
+            group=self.group,
         )
         threading.Thread(target=self._read, args=(self.process, listening), daemon=True).start()
         if not listening.wait(START_SECONDS_MAX) or not self.url:

@@ -14,6 +14,7 @@ from onsale.node.loop import CommandLoop
 from onsale.node.recovery import apply_committed
 from onsale.tests.simulation.disk import PowerLost
 from onsale.tests.simulation.invariants import Ledger, Violation
+from onsale.tests.simulation.lease import SimulatedLeases
 from onsale.tests.simulation.machine import EMPTY, PORT, Machine
 from onsale.tests.simulation.network import SimulatedNetwork
 from onsale.tests.simulation.plan import Plan
@@ -41,7 +42,8 @@ class Cluster:
             hiccup_probability=plan.hiccup_probability,
             on_error=self._receiver_failed,
         )
-        self.ledger = Ledger(self.journal_id, loss_accepted=plan.mode != "safe")
+        self.leases = SimulatedLeases(self.time, plan.random(45), plan.lease_seconds) if plan.lease_seconds else None
+        self.ledger = Ledger(self.journal_id, loss_accepted=plan.loses)
         self.machines = {
             name: Machine(self, number, name, voting=name in plan.voters, sources=self._sources(number, name))
             for number, name in enumerate(plan.names, 1)
@@ -187,7 +189,7 @@ class Cluster:
 
         Where loss was accepted, a node may have no history left from before the place where it must cut.
         """
-        if not machine.was_damaged and self.plan.mode == "safe":
+        if not machine.was_damaged and not self.plan.loses:
             raise Violation(f"{machine.name} finds its own copy damaged: {sentence}")
         self.note(machine.name, f"is damaged, and made anew: {sentence}")
         self.end_process(machine)

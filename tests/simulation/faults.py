@@ -44,6 +44,9 @@ class Faults:
             "switchover": lambda _machine: self._operators.first.hand_over(),
             "sync_standbys": lambda _machine: self._operators.first.change_sync_standbys(),
             "two_operators": self._two_operators,
+            "lease_out_of_reach": self._lease_out_of_reach,
+            "lease_without_majority": lambda _machine: self._lease_without_majority(),
+            "takeover_paused": lambda _machine: self._takeover_paused(),
         }
 
     def start(self) -> None:
@@ -59,6 +62,7 @@ class Faults:
         cluster.when_answered = None
         cluster.network.slow_us.clear()
         cluster.network.unblock_all()
+        self._mend_leases()
         for machine in cluster.machines.values():
             machine.disk.keep_power()
             machine.disk.forget_failures()
@@ -204,6 +208,33 @@ class Faults:
         for other in self._cluster.machines:
             if other != machine.name and self._random.random() < 0.7:
                 self._cluster.network.break_connections(machine.name, other)
+
+    # --- the lease's store
+
+    def _lease_out_of_reach(self, machine: Machine) -> None:
+        leases = self._cluster.leases
+        assert leases is not None
+        leases.cut_off.add(machine.name)
+        self._later((0.5, 4.0), leases.cut_off.discard, machine.name)
+
+    def _lease_without_majority(self) -> None:
+        leases = self._cluster.leases
+        assert leases is not None
+        leases.lose_majority()
+        self._later((0.5, 4.0), leases.regain_majority)
+
+    def _takeover_paused(self) -> None:
+        leases = self._cluster.leases
+        assert leases is not None
+        leases.paused = True
+        self._later((0.5, 4.0), setattr, leases, "paused", False)  # noqa: FBT003
+
+    def _mend_leases(self) -> None:
+        leases = self._cluster.leases
+        if leases is not None:
+            leases.cut_off.clear()
+            leases.regain_majority()
+            leases.paused = False
 
     def _slow_link(self, machine: Machine) -> None:
         other = self._random.choice([name for name in self._cluster.machines if name != machine.name])

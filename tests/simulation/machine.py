@@ -11,7 +11,7 @@ from typing import Protocol
 from onsale.engine import facts as f
 from onsale.engine import replies
 from onsale.engine.codes import TRANSIENT, Code
-from onsale.engine.commands import Command
+from onsale.engine.commands import Command, Idempotency
 from onsale.engine.state import State, state_hash
 from onsale.journal.batch import Batch, Position, Sealed, position_behind, sealed_again
 from onsale.journal.disk import publish
@@ -25,11 +25,12 @@ from onsale.node.clock import Clock
 from onsale.node.cluster.member import ClusterMember
 from onsale.node.cluster.ports import MemberPorts, MemberSettings
 from onsale.node.cluster.report import status_of
-from onsale.node.loop import CommandLoop
+from onsale.node.loop import CommandLoop, Done
 from onsale.replicas import promise
 from onsale.tests.simulation.checkpoint import Checkpoint, take
 from onsale.tests.simulation.disk import SimulatedDisk
-from onsale.tests.simulation.invariants import Chain, Ledger
+from onsale.tests.simulation.invariants import Chain, Ledger, demand
+from onsale.tests.simulation.lease import SimulatedLeases
 from onsale.tests.simulation.network import SimulatedNetwork
 from onsale.tests.simulation.plan import Plan
 from onsale.tests.simulation.scheduler import NodeScheduler, SimulatedTime
@@ -48,6 +49,7 @@ class World(Protocol):
     time: SimulatedTime
     network: SimulatedNetwork
     ledger: Ledger
+    leases: SimulatedLeases | None
     make_writer: type[SimulatedWriter]
 
     def note(self, who: str, what: str) -> None: ...
@@ -232,6 +234,7 @@ class Machine:
             nonce=lambda: self.random.randbytes(32),
             ticket_key=lambda: self.random.randbytes(32),
             addresses=lambda: (self.address, f"http://{self.name}"),
+            lease=None if world.leases is None or not self.voting else world.leases.of(self.name, scheduler),
         )
 
     def wall_ms(self) -> int:
@@ -285,11 +288,13 @@ class Machine:
         def done(reply: replies.Reply, _replayed: bool) -> None:
             if not (isinstance(reply, replies.Refusal) and reply.code in TRANSIENT):
                 self.look()
+                leases = self._world.leases
+                demand(leases is None or leases.may_answer(self.name), f"{self.name} answers when its lease is over")
                 self._world.ledger.answered(self.name, epoch, request.key.digest, reply)
                 self._world.answered(self, request, reply)
             self._reply(request, reply)
 
-        loop.submit(request.command, request.key, done)
+        member.right.guarded(loop.submit, _refuse)(request.command, request.key, done)
 
     def _reply(self, request: Request, reply: replies.Reply) -> None:
         network = self._world.network
@@ -358,3 +363,8 @@ class Machine:
     def failed(self, error: JournalError) -> None:
         self._world.note(self.name, f"fails: {error}")
         self._world.process_fell(self, restart=False)
+
+
+def _refuse(_command: Command, _key: Idempotency | None, done: Done) -> None:
+    """It leads, and may not say so."""
+    done(EMPTY, False)

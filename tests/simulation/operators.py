@@ -76,7 +76,7 @@ class Operator:
         """Let somebody else lead, if the plan allows it."""
         if self._cluster.being_rebuilt and not to_anybody:
             return  # a node that is being made anew is left alone until it is whole
-        loses = self._plan.mode == "data-loss" and self._random.random() < 0.5
+        loses = self._plan.loses and self._random.random() < 0.5
         to = None if to_anybody else self._random.choice((None, None, None, *self._plan.voters))
 
         def seen(statuses: list[NodeStatus]) -> None:

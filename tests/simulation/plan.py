@@ -6,8 +6,10 @@ Owns every choice that is made once for a whole simulation. Equal seeds and mode
 from dataclasses import dataclass
 from random import Random
 
-MODES = ("safe", "data-loss")
-"""`safe`: nothing answered may be lost. `data-loss`: operators accept it, and only agreement is asked for."""
+MODES = ("safe", "data-loss", "lease")
+"""`safe`: nothing answered may be lost. `data-loss`: operators accept it, and only agreement is asked for. `lease`: as
+`safe`, and standbys take over by themselves.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Plan:
     weights: dict[str, int]  # of the kinds of faults; faults.py knows what they are
     damages_disks: bool
     checkpoint_us: tuple[int, int]  # between one checkpoint of some node and the next of another
+    lease_seconds: float = 0.0  # 0: only operators let another node lead
+
+    @property
+    def loses(self) -> bool:
+        """Operators accept that answers are lost."""
+        return self.mode == "data-loss"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,6 +73,9 @@ KINDS = (
 )
 
 
+LEASE_KINDS = ("lease_out_of_reach", "lease_without_majority", "takeover_paused")
+
+
 def make_plan(seed: int, mode: str = "safe") -> Plan:
     random = Random(seed * 64 + 63)
     nodes = random.choice((2, 3, 3, 3, 4, 4, 5))
@@ -72,6 +83,9 @@ def make_plan(seed: int, mode: str = "safe") -> Plan:
     voters = nodes - min(replicas, nodes - 1)
     weights = {kind: random.choice((0, 1, 1, 2, 4)) for kind in KINDS}
     weights["failover"] += 1
+    if mode == "lease":
+        chance = Random(seed * 64 + 62)
+        weights |= {kind: chance.choice((1, 2, 4)) for kind in LEASE_KINDS}
     return Plan(
         seed=seed,
         mode=mode,
@@ -90,4 +104,5 @@ def make_plan(seed: int, mode: str = "safe") -> Plan:
         weights=weights,
         damages_disks=random.random() < 0.15,
         checkpoint_us=random.choice(((200_000, 800_000), (500_000, 3_000_000), (60_000_000, 60_000_001))),
+        lease_seconds=random.choice((1.0, 2.0, 3.0)) if mode == "lease" else 0.0,
     )

@@ -98,7 +98,8 @@ class Simulation:
         self.faults.end()
         for client in self.clients:
             client.stop()
-        self.operators.restore()
+        if not self.plan.lease_seconds:  # else it is whole again without a person
+            self.operators.restore()
         self._run_until(self._no_client_waits, PEACE_SECONDS, "clients still wait for answers")
         last = self.clients[0]
         last.wish(opening(EVENTS))
@@ -113,7 +114,7 @@ class Simulation:
         _, leader = self._leader()
         assert leader.member is not None
         state = leader.member.copy.state
-        if self.plan.mode == "safe":
+        if not self.plan.loses:
             cluster.ledger.audit(state)
 
     # --- when it is enough

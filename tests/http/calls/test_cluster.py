@@ -65,6 +65,7 @@ async def test_the_cluster_lists_its_members(calls: Calls) -> None:
         "primary": "one",
         "primaryAddress": "http://127.0.0.1:8080",
         "health": "ok",
+        "takeover": "by_operator",
         "problems": [],
     }  # fmt: skip
 

@@ -267,6 +267,8 @@ async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
     for path in ("/cluster/failover", "/cluster/switchover"):
         await calls.expect(200, "POST", path)
     await calls.expect(200, "POST", "/cluster/sync-standbys", {"syncStandbys": 1})
+    await calls.expect(200, "POST", "/cluster/pause")
+    await calls.expect(200, "POST", "/cluster/resume")
     await calls.expect(200, "DELETE", "/cluster/members/two")
     for path in ("/healthz", "/readyz", "/primary", "/replica?max_lag=5", "/cluster", "/metrics", "/openapi.json"):
         await calls.expect(200, "GET", path)

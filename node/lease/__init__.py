@@ -1,0 +1,1 @@
+"""The right to lead, granted by an authority outside the cluster: etcd."""
