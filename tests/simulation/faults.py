@@ -227,7 +227,7 @@ class Faults:
         leases = self._cluster.leases
         assert leases is not None
         leases.paused = True
-        self._later((0.5, 4.0), setattr, leases, "paused", False)  # noqa: FBT003
+        self._later((0.5, 4.0), setattr, leases, "paused", False)
 
     def _mend_leases(self) -> None:
         leases = self._cluster.leases

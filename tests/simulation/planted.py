@@ -14,6 +14,7 @@ from onsale.journal.batch import Position, Sealed
 from onsale.node.cluster import own_copy
 from onsale.node.cluster.following import Following
 from onsale.node.cluster.member import ClusterMember
+from onsale.node.cluster.right import RightToLead
 from onsale.node.cluster.stream_host import StreamHost
 from onsale.tests.simulation.plan import make_plan
 from onsale.tests.simulation.simulation import Outcome, Simulation
@@ -77,3 +78,9 @@ def accepting_lower_epochs() -> Iterator[None]:
         mock.patch.object(Following, "let_go"),
     ):
         yield
+
+
+def lease_forgotten(seed: int) -> Outcome:
+    """Whoever leads goes on answering, however long ago it was granted the right."""
+    with mock.patch.object(RightToLead, "may_answer", return_value=True):
+        return Simulation(make_plan(seed, "lease")).run()

@@ -30,8 +30,16 @@ def test_where_loss_is_accepted_the_nodes_agree_in_the_end():
     assert not [f"seed {outcome.seed}: {outcome.fault}" for outcome in outcomes if outcome.fault]
 
 
-def test_a_seed_repeats_itself_event_for_event():
-    once, again = simulate(7), simulate(7)
+def test_with_a_lease_the_cluster_is_whole_again_without_a_person():
+    outcomes = [simulate(seed, "lease") for seed in range(1, 31)]
+    assert not [f"seed {outcome.seed}: {outcome.fault}" for outcome in outcomes if outcome.fault]
+    takeovers = [line for outcome in outcomes for line in outcome.lines if "Nobody has the lease." in line]
+    assert len(takeovers) > 5
+
+
+@pytest.mark.parametrize("mode", ["safe", "lease"])
+def test_a_seed_repeats_itself_event_for_event(mode: str):
+    once, again = simulate(7, mode), simulate(7, mode)
     assert once == again
     assert len(once.lines) > 100
 
@@ -55,6 +63,7 @@ def test_seeds_differ():
         pytest.param(planted.ack_before_sync, LOST, id="acknowledged before it is synced"),
         pytest.param(planted.apply_skips_a_fact, ("has another state",), id="apply skips a fact"),
         pytest.param(planted.lower_epoch_accepted, LOST, id="a lower epoch is accepted"),
+        pytest.param(planted.lease_forgotten, ("when its lease is over",), id="a lease is taken to last for ever"),
     ],
 )
 def test_a_fault_put_in_on_purpose_is_found(plant: Callable[[int], Outcome], found_as: tuple[str, ...]):
@@ -66,7 +75,8 @@ def test_a_fault_put_in_on_purpose_is_found(plant: Callable[[int], Outcome], fou
         pytest.fail(f"not found in {len(SEEDS_TO_FIND_A_FAULT)} seeds")
     assert "VIOLATION" in found.lines[-1]
     assert plant(seed) == found, "and it is found again"
-    assert not simulate(seed).fault, "without the fault nothing is wrong with this seed"
+    mode = "lease" if plant is planted.lease_forgotten else "safe"
+    assert not simulate(seed, mode).fault, "without the fault nothing is wrong with this seed"
 
 
 def test_the_trace_is_in_order_of_time():
