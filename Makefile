@@ -8,7 +8,7 @@ FIRST ?= 1
 BIN := .venv/bin
 PACKAGES := engine journal replicas http effects node loadtest
 
-.PHONY: run test sim onsale-sim load onsale-500k onsale-500k-failover bench bench-peers check format clean help
+.PHONY: run test sim month onsale-sim load onsale-500k onsale-500k-failover bench bench-peers check format clean help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: .venv/development ## run all tests
 
 sim: .venv/development ## simulate a cluster under faults, SEEDS=1000 of them; exit code 1 names the seeds that broke it
 	$(BIN)/python -m onsale.tests.simulation.run --seeds $(SEEDS) --first $(FIRST) $(ARGS)
+
+month: .venv/development ## simulate 12 months (ARGS="--months 3") of faults with nobody watching; exit code 1 below 99.99 %
+	$(BIN)/python -m onsale.tests.simulation.month $(ARGS)
 
 onsale-sim: .venv/development ## simulate an onsale of 5,000 tickets with 100,000 people in its waiting room; exit code 1 says what broke
 	$(BIN)/python -m onsale.loadtest.onsale_simulation $(ARGS)
