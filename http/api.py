@@ -41,6 +41,13 @@ class Metrics(Protocol):
         """From now on what the gate refuses is told, too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Storefront:
+    """What its page is told. `stripe_publishable_key`: of Stripe's own form; empty: there is none."""
+
+    stripe_publishable_key: str = ""
+
+
 @dataclass(slots=True)
 class Api:
     gateway: Gateway
@@ -49,6 +56,7 @@ class Api:
     openapi: Callable[[], bytes]  # the OpenAPI document, JSON
     docs_page: Callable[[], bytes]  # its page, HTML
     gate_settings: GateSettings = field(default_factory=GateSettings)
+    storefront: Storefront = field(default_factory=Storefront)
     gate: Gate = field(init=False)
     seat_maps: SeatMaps = field(default_factory=SeatMaps)
     searches: Searches = field(default_factory=Searches)

@@ -24,6 +24,7 @@ from .calls import (
     events,
     operations,
     outbox,
+    pages,
     queue,
     receipts,
     seats,
@@ -150,10 +151,16 @@ class _Resource(NamedTuple):
     handlers: dict[str, Handler]  # by method
 
 
+PAGES: Final = (  # for browsers: no part of the API, and not in its description
+    Route("GET", "/", pages.get_storefront),
+    Route("GET", "/static/{version}/{folder}/{name}", pages.get_static),
+)
+
+
 def _by_segments() -> dict[int, dict[tuple[str | None, ...], _Resource]]:
     """By number of segments, then by pattern (None: whatever stands there)."""
     table: dict[int, dict[tuple[str | None, ...], _Resource]] = {}
-    for method, path, handler in ROUTES:
+    for method, path, handler in (*ROUTES, *PAGES):
         pattern = tuple(None if part.startswith("{") else part for part in path.split("/")[1:])
         table.setdefault(len(pattern), {}).setdefault(pattern, _Resource(path, {})).handlers[method] = handler
     return table
@@ -166,7 +173,7 @@ _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _WITHOUT_COPY: Final = frozenset(  # answered by a node that has no state yet
     {
         "/healthz", "/readyz", "/primary", "/replica", "/cluster", "/metrics", "/openapi.json", "/docs", "/docs/errors",
-        "/receipt_check.py",
+        "/receipt_check.py", "/", "/static/{version}/{folder}/{name}",
     }
 )  # fmt: skip
 _OF_THE_NODE: Final = ("/cluster/", "/reconcile")  # orders to the node that is asked

@@ -198,6 +198,7 @@ async def _tell_when_ready(nodes: list[LocalNode], say: Callable[[str], None]) -
         say(f"  {node.name:<8} {node.url}   {what} at first; process {node.process_id}")
     url = nodes[0].url
     say("")
+    say(f"  buy a ticket     {url}")
     say(f"  the API's page   {url}/docs")
     say(f"  a first search   curl '{url}/events?search=jazz&limit=3'")
     say(f"  the cluster      {where} status --node {url}")

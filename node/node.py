@@ -23,7 +23,7 @@ from ..engine.commands import Command, CreateEvent
 from ..engine.limits import TICKET_KEY_BYTES
 from ..engine.replies import Refusal, Reply
 from ..http.access.auth import Authenticator
-from ..http.api import Api
+from ..http.api import Api, Storefront
 from ..http.application import make_application
 from ..http.connection.server import make_runner
 from ..http.documents.docs import docs_page
@@ -116,6 +116,7 @@ class Node:
             openapi=lambda: openapi_document(version("onsale")),
             docs_page=docs_page,
             gate_settings=gate_settings(options.gate, is_open=authenticator.is_open),
+            storefront=Storefront(surroundings.stripe_publishable_key),
         )
         self._lease = make_lease(options.etcd)
         self._newcomer: Newcomer | None = None

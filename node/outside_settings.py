@@ -21,13 +21,14 @@ _NO = {"", "0", "false", "no", "off"}
 class Surroundings(msgspec.Struct, frozen=True):
     """`settings`: what the worker process is told. `webhook_secret`: what the payment provider's news are checked with,
     "" while none are taken. `mail_domain`: the sender's, "" while no mail is sent. `refunds_a_second`: at most, of
-    cancelled events.
+    cancelled events. `stripe_publishable_key`: what the storefront shows Stripe's own form with; "": it has none.
     """
 
     settings: OutsideSettings
     webhook_secret: str
     mail_domain: str
     refunds_a_second: float
+    stripe_publishable_key: str = ""
 
     def __repr__(self) -> str:
         return "Surroundings(…)"
@@ -40,7 +41,18 @@ def read_surroundings() -> Surroundings:
     if secret and not settings.stripe_key:
         raise NotConfigured("STRIPE_WEBHOOK_SECRET is set and STRIPE_API_KEY is not: set both, or neither.")
     domain = settings.mail_from.rpartition("@")[2].strip("> ") if settings.smtp_url else ""
-    return Surroundings(settings, secret, domain, _refunds_a_second())
+    return Surroundings(settings, secret, domain, _refunds_a_second(), _publishable_key(settings))
+
+
+def _publishable_key(settings: OutsideSettings) -> str:
+    key = _variable("STRIPE_PUBLISHABLE_KEY")
+    if key and not settings.stripe_key:
+        raise NotConfigured("STRIPE_PUBLISHABLE_KEY is set and STRIPE_API_KEY is not: set both, or neither.")
+    if key and not key.startswith("pk_"):
+        raise NotConfigured(
+            "STRIPE_PUBLISHABLE_KEY is no publishable key: one begins with pk_, and may be seen by all."
+        )
+    return key
 
 
 def _refunds_a_second() -> float:

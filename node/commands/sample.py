@@ -6,11 +6,12 @@ Owns how shows, towns and dates become events. Equal times give equal events; th
 from datetime import date, timedelta
 from typing import Any
 
-from ...engine.commands import CreateEvent, TypeSpec
-from ...engine.status import WAITLIST_FIRST_FIT, WAITLIST_OFF
+from ...engine.commands import CreateEvent, RoomSpec, RowSpec, SectionSpec, TypeSpec
+from ...engine.status import CHALLENGE_PROOF_OF_WORK, WAITLIST_FIRST_FIT, WAITLIST_OFF
 from .sample_shows import KINDS, SHOWS, TOWNS, Show, Town
 
-HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 FIRST_DAY, DAYS = 5, 355  # the days from now on which something is on
 
@@ -32,10 +33,10 @@ def sample_events(now_ms: int) -> list[CreateEvent]:
     """Some 200 events of the year that begins with the day of `now_ms`, the special ones first.
 
     Among them: one nearly sold out, one not on sale yet, one that lets groups be passed, one free of charge, one
-    without a waitlist.
+    without a waitlist, one with a waiting room and a challenge, one with numbered seats.
     """
     today_ms = now_ms - now_ms % DAY_MS
-    events = _special_events(today_ms)
+    events = [*_special_events(today_ms), *_special_ways_in(today_ms)]
     town_number = 0
     for category, shows in SHOWS.items():
         for show in shows:
@@ -91,16 +92,21 @@ def _price(euros: float, currency: str) -> str:
     return f"{minor // 100}.{minor % 100:02d}"
 
 
+def _section(name: str, rows: str, seats: int) -> SectionSpec:
+    """Of the ticket type of the same name."""
+    return SectionSpec(name, name, tuple(RowSpec(row, seats) for row in rows))
+
+
+def _times(today_ms: int, day: int, hour: int, hours: int) -> dict[str, Any]:
+    starts_ms = today_ms + day * DAY_MS + hour * HOUR_MS
+    return {"starts_ms": starts_ms, "ends_ms": starts_ms + hours * HOUR_MS}
+
+
 def _special_events(today_ms: int) -> list[CreateEvent]:
     """Each shows something that the others do not."""
-
-    def times(day: int, hour: int, hours: int) -> dict[str, Any]:
-        starts_ms = today_ms + day * DAY_MS + hour * HOUR_MS
-        return {"starts_ms": starts_ms, "ends_ms": starts_ms + hours * HOUR_MS}
-
     return [
         CreateEvent(
-            **times(21, 19, 3),
+            **_times(today_ms, 21, 19, 3),
             name="Kitchen Concert: Marrow & Vine",
             venue="A kitchen in Neukölln", city="Berlin", country="Germany", category="concert",
             description="Two voices, one stove, soup included. Three seats are left at the table.",
@@ -108,7 +114,7 @@ def _special_events(today_ms: int) -> list[CreateEvent]:
             max_per_user=2,
         ),
         CreateEvent(
-            **times(150, 20, 3),
+            **_times(today_ms, 150, 20, 3),
             name="Northern Fuse: the Farewell Night",
             venue="Marsh Common", city="London", country="United Kingdom", category="concert", currency="GBP",
             description="One last evening with everyone who was ever in the band. Tickets go on sale in two weeks.",
@@ -118,7 +124,7 @@ def _special_events(today_ms: int) -> list[CreateEvent]:
             max_holds_per_user=1,
         ),
         CreateEvent(
-            **times(33, 17, 5),
+            **_times(today_ms, 33, 17, 5),
             name="The Long Table",
             venue="La Grande Verrière", city="Paris", country="France", category="festival",
             description="Dinner for two hundred at one table. In line, a small group may be served before a large one.",
@@ -126,19 +132,45 @@ def _special_events(today_ms: int) -> list[CreateEvent]:
             waitlist=WAITLIST_FIRST_FIT,
         ),
         CreateEvent(
-            **times(12, 9, 2),
+            **_times(today_ms, 12, 9, 2),
             name="Open Rehearsal: Orchestra of the Three Rivers",
             venue="Donauhalle", city="Vienna", country="Austria", category="family",
             description="Sit between the violins while they practise. Free of charge; a ticket is needed all the same.",
             types=(TypeSpec("Free ticket", "0.00", 150),),
             max_per_user=5,
         ),
+    ]  # fmt: skip
+
+
+def _special_ways_in(today_ms: int) -> list[CreateEvent]:
+    """As above."""
+    return [
         CreateEvent(
-            **times(40, 21, 2),
+            **_times(today_ms, 40, 21, 2),
             name="Midnight Sauna Comedy",
             venue="Kvarnhallen, the lower floor", city="Stockholm", country="Sweden", category="comedy", currency="SEK",
             description="Six comedians, eighty degrees. There is no waitlist: what is gone is gone.",
             types=(TypeSpec("Bench", "290.00", 24),),
             waitlist=WAITLIST_OFF,
+        ),
+        CreateEvent(
+            **_times(today_ms, 60, 19, 3),
+            name="Comet & Sons: the Only Night",
+            venue="Rheinhalle 4", city="Cologne", country="Germany", category="concert",
+            description="Everybody wants to be there, so there is a queue: first come, first served. Browsers do a "
+            "little sum before they join, so that programs can't crowd it.",
+            types=(TypeSpec("Standing", "59.00", 400), TypeSpec("Gallery", "89.00", 100)),
+            max_per_user=4,
+            challenge=CHALLENGE_PROOF_OF_WORK,
+            room=RoomSpec(admit_per_minute=120, turn_ms=3 * MINUTE_MS),
+        ),
+        CreateEvent(
+            **_times(today_ms, 45, 18, 3),
+            name="A Lighthouse Keeper's Year",
+            venue="Theater am Lindenufer", city="Berlin", country="Germany", category="theatre",
+            description="One actor, twelve months, a hundred and sixty-eight numbered seats.",
+            types=(TypeSpec("Stalls", "42.00", 120), TypeSpec("Circle", "28.00", 48)),
+            max_per_user=6,
+            seat_map=(_section("Stalls", "ABCDEFGHIJ", 12), _section("Circle", "ABCD", 12)),
         ),
     ]  # fmt: skip

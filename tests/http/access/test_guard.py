@@ -51,6 +51,8 @@ RULES: list[tuple[str, str, Any, set[str]]] = [
     ("POST", "/cluster/failover", {}, {"operator"}),
     ("POST", "/cluster/switchover", {}, {"operator"}),
     ("POST", "/cluster/sync-standbys", {"syncStandbys": 1}, {"operator"}),
+    ("POST", "/cluster/pause", None, {"operator"}),
+    ("POST", "/cluster/resume", None, {"operator"}),
     ("DELETE", "/cluster/members/two", None, {"operator"}),
 ]
 

@@ -48,6 +48,8 @@ def test_the_special_ones_are_among_them() -> None:
     assert not_yet[0].on_sale_ms < not_yet[0].starts_ms
     assert any(event.waitlist == WAITLIST_FIRST_FIT for event in EVENTS)
     assert any(event.waitlist == WAITLIST_OFF for event in EVENTS)
+    assert [event.name for event in EVENTS if event.room and event.challenge] == ["Comet & Sons: the Only Night"]
+    assert [event.name for event in EVENTS if event.seat_map] == ["A Lighthouse Keeper's Year"]
     assert any(float(each.price) == 0 for event in EVENTS for each in event.types), "free of charge"
 
 

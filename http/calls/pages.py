@@ -1,0 +1,58 @@
+"""Calls of browsers: the storefront, and the files it is made of.
+
+Both are open to everyone: there is nothing in them but what everyone may see; whatever they show is asked of the API,
+which asks for a token where one is needed.
+"""
+
+from typing import Any, Final
+
+from multidict import istr
+
+from ...engine.codes import Code
+from ..api import Api
+from ..caching import read_answer
+from ..call import Answer, Call
+from ..pages.shell import STRIPE_SCRIPT, page, policy
+from ..pages.static_files import static_files
+from ..problems import refused
+
+HTML: Final = "text/html; charset=utf-8"
+FRESH: Final = "no-cache"  # asked for each time, and answered 304
+FOR_EVER: Final = "public, max-age=31536000, immutable"
+_ACCEPT_ENCODING: Final = istr("Accept-Encoding")
+
+
+def get_storefront(api: Api, call: Call) -> Answer:
+    key = api.storefront.stripe_publishable_key
+    stripe = bool(key) and api.gateway.payment_provider != "test"
+    settings: dict[str, Any] = {
+        "files": static_files().address("shop", ""),
+        "payments": "stripe" if stripe else api.gateway.payment_provider,
+        "stripeKey": key if stripe else None,
+        "stripeScript": STRIPE_SCRIPT if stripe else None,
+        "open": api.authenticator.is_open,
+    }
+    body = page(static_files(), "shop", "Onsale", settings)
+    return read_answer(call, body, api.gateway.durable_seq, FRESH, *_headers(stripe=stripe), content_type=HTML)
+
+
+def get_static(_api: Api, call: Call, version: str, folder: str, name: str) -> Answer:
+    """A page of another version, such as of a node that is upgraded, gets what there is, to be asked for again."""
+    files = static_files()
+    found = files.files.get((folder, name))
+    if found is None:
+        raise refused(Code.NOT_FOUND, "There is no such file.")
+    kept = FOR_EVER if version == files.version else FRESH
+    body, encoded = found.body, tuple[tuple[str, str], ...]()
+    if found.compressed is not None and "gzip" in call.headers.get(_ACCEPT_ENCODING, ""):
+        body, encoded = found.compressed, (("Content-Encoding", "gzip"),)
+    headers = (("X-Content-Type-Options", "nosniff"), ("Vary", "Accept-Encoding"), ("Cache-Control", kept), *encoded)
+    return Answer(200, body, headers, found.content_type)
+
+
+def _headers(*, stripe: bool) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Content-Security-Policy", policy(stripe=stripe)),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+    )

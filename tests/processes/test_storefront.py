@@ -1,0 +1,205 @@
+"""The storefront in a real browser, against a real node: from the search to the ticket, and what goes wrong on the way.
+
+Skipped where there is no Chromium.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from nodes import Client, Node
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+HOSTILE = '<img src=x onerror="document.title=1">'
+
+pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"), pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    node = Node(tmp_path_factory.mktemp("storefront") / "data", "--demo", "--hold-seconds", "30")
+    node.data.parent.mkdir(exist_ok=True)
+    node.start()
+    yield node
+    node.end()
+
+
+@pytest.fixture
+async def client(node: Node) -> AsyncIterator[Client]:
+    async with Client(node.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+class Visitor:
+    """Somebody at a browser of their own. What the page complains of is kept."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.faults: list[str] = []
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", self._said)
+        page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+        page.on("request", self._asked)
+
+    def _said(self, message: Any) -> None:
+        if "Content Security Policy" in message.text or "Refused to" in message.text:
+            self.faults.append(message.text)
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.url, "data:")):
+            self.faults.append(f"it asks {request.url}")
+
+    async def open(self, event: dict[str, Any]) -> None:
+        await self.page.goto(f"{self.url}/#/events/{event['id']}")
+        await expect(self.page.locator("h1")).to_have_text(event["name"])
+
+    async def say_who(self, name: str) -> None:
+        await self.page.get_by_label("Your name").fill(name)
+        await self.page.get_by_role("button", name="Go on").click()
+
+    async def hold(self) -> None:
+        await self.page.get_by_role("button", name="Hold them for me").click()
+        await expect(self.page.get_by_role("heading", name="Held for you")).to_be_visible()
+
+    async def pay(self, card: str) -> None:
+        await self.page.get_by_label("Test card").select_option(card)
+        await self.page.get_by_role("button", name="Pay").click()
+
+
+async def visit(browser: Browser, node: Node, **settings: Any) -> Visitor:
+    context = await browser.new_context(locale="en", **settings)
+    context.set_default_timeout(10_000)
+    return Visitor(await context.new_page(), node.url)
+
+
+async def test_from_the_search_to_the_ticket_at_a_phone(browser: Browser, node: Node) -> None:
+    ada = await visit(browser, node, viewport={"width": 360, "height": 700})
+    page = ada.page
+    await page.goto(node.url)
+    await page.get_by_label("Search").fill("kitch")
+    await page.get_by_role("link", name="Kitchen Concert").click()
+    await ada.say_who(HOSTILE)
+    await ada.hold()
+    await ada.pay("pm_card_chargeDeclined")
+    await expect(page.get_by_role("alert")).to_contain_text("declined")
+    await page.reload()
+    await ada.pay("pm_card_visa")
+    await expect(page.get_by_role("heading", name="Yours")).to_be_visible()
+    picture = page.get_by_role("img", name="Ticket 1")
+    await expect(picture).to_be_visible()
+    await page.wait_for_function("image => image.naturalWidth > 0", arg=await picture.element_handle())
+    await page.get_by_role("link", name="My bookings").click()
+    await expect(page.get_by_text(HOSTILE)).to_be_visible()
+    assert await page.title() == "Onsale"
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360, "nothing sticks out"
+    assert ada.faults == []
+
+
+async def test_a_waiting_room_with_a_sum_to_do_and_a_place_that_outlives_a_reload(browser: Browser, node: Node) -> None:
+    ada = await visit(browser, node)
+    page = ada.page
+    await page.goto(node.url)
+    await page.get_by_label("Search").fill("comet")
+    await page.get_by_role("link", name="Comet").click()
+    await ada.say_who("Ada")
+    await page.get_by_role("button", name="Join the queue").click()
+    await expect(page.get_by_text("It is your turn!")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_text("It is your turn!")).to_be_visible()
+    await ada.hold()
+    assert ada.faults == []
+
+
+async def test_chosen_seats_by_keyboard_alone(browser: Browser, node: Node, client: Client) -> None:
+    event = next(each for each in (await client.call("GET", "/events?search=lighthouse"))[1])
+    ada = await visit(browser, node)
+    page = ada.page
+    await ada.open(event)
+    await page.get_by_label("Your name").focus()
+    await page.keyboard.type("Ada")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Choose seats").focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Row A, seat 1, free", exact=True).focus()
+    for key in ("ArrowDown", "ArrowRight", "Enter"):
+        await page.keyboard.press(key)
+    await expect(page.get_by_text("1 seat chosen: B 2")).to_be_visible()
+    await page.get_by_role("button", name="Hold them for me").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Held for you")).to_be_visible()
+    await expect(page.get_by_text("Stalls B 2")).to_be_visible()
+    assert ada.faults == []
+
+
+async def test_whoever_waits_is_told_in_another_browser(browser: Browser, node: Node, client: Client) -> None:
+    event = await client.create_event(
+        name=f"One seat {HOSTILE}", ticketTypes=[{"name": "Seat", "price": "10.00", "capacity": 1}]
+    )
+    ada, bob = await visit(browser, node), await visit(browser, node)
+    for visitor, name in ((ada, "Ada"), (bob, "Bob")):
+        await visitor.open(event)
+        await visitor.say_who(name)
+    await ada.hold()
+    await bob.page.get_by_role("button", name="Join the line").click()
+    await expect(bob.page.get_by_role("heading", name="You stand in line")).to_be_visible()
+    await bob.page.goto(f"{node.url}/#/")
+    await ada.page.get_by_role("button", name="Give it up").click()
+    await expect(bob.page.get_by_role("link", name="held for you")).to_be_visible()
+    await bob.page.get_by_role("link", name="held for you").click()
+    await bob.pay("pm_card_visa")
+    await expect(bob.page.get_by_role("heading", name="Yours")).to_be_visible()
+    assert ada.faults == bob.faults == []
+
+
+async def test_two_tabs_are_one_person(browser: Browser, node: Node, client: Client) -> None:
+    event = await client.create_event(name="Two tabs")
+    ada = await visit(browser, node)
+    await ada.open(event)
+    second = Visitor(await ada.page.context.new_page(), node.url)
+    await second.open(event)
+    await ada.say_who("Ada")
+    await second.hold()
+    await expect(ada.page.get_by_role("heading", name="Held for you")).to_be_visible()
+
+
+async def test_a_node_that_is_killed_in_the_middle_loses_nothing(browser: Browser, node: Node, client: Client) -> None:
+    event = await client.create_event(name="Power cut")
+    node.port = int(node.url.rsplit(":", 1)[1])
+    ada = await visit(browser, node)
+    await ada.open(event)
+    await ada.say_who("Ada")
+    await ada.hold()
+    node.kill()
+    await ada.page.get_by_role("button", name="Pay").click()
+    await expect(ada.page.get_by_text("can't be reached at the moment")).to_be_visible()
+    await asyncio.to_thread(node.start)
+    await expect(ada.page.get_by_role("heading", name="Yours")).to_be_visible(timeout=20_000)
+    await expect(ada.page.get_by_text("can't be reached at the moment")).to_be_hidden()
+
+
+async def test_in_german_and_in_the_dark(browser: Browser, node: Node) -> None:
+    ada = await visit(browser, node, color_scheme="dark")
+    await ada.page.goto(node.url)
+    await ada.page.get_by_label("Language").select_option("de")
+    await expect(ada.page.get_by_role("heading", name="Veranstaltung finden")).to_be_visible()
+    await ada.page.reload()
+    await expect(ada.page.get_by_role("heading", name="Veranstaltung finden")).to_be_visible()
+    ground = await ada.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(19, 18, 24)"
+    assert ada.faults == []
