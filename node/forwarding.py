@@ -26,6 +26,7 @@ ANSWER_SECONDS: Final = 15.0  # a payment provider may take ten of them
 CONNECT_SECONDS: Final = 1.0
 SUCCEEDED_SECONDS: Final = 1.0  # how long a primary that has been succeeded may still answer what it took
 AGAIN_SECONDS: Final = 0.05  # between two looks for a primary, when nobody tells
+LOOK_SECONDS: Final = 0.25  # the same, while one is asked
 AT_ONCE_MAX: Final = 1_000
 KEPT_OPEN_SECONDS: Final = 30.0
 
@@ -131,7 +132,8 @@ class Forwarder:
                 if left_seconds <= 0:
                     raise _LostError
                 news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait((request, news), timeout=left_seconds, return_when=asyncio.FIRST_COMPLETED)
+                look_seconds = min(left_seconds, LOOK_SECONDS)  # a follower that finds another primary tells nobody
+                await asyncio.wait((request, news), timeout=look_seconds, return_when=asyncio.FIRST_COMPLETED)
                 news.cancel()
                 if not succeeded and (leads() or self._primary_address() not in ("", address)):
                     succeeded = True
