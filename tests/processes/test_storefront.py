@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from nodes import Client, Node
 from playwright.async_api import Browser, Page, async_playwright, expect
 
@@ -203,3 +204,47 @@ async def test_in_german_and_in_the_dark(browser: Browser, node: Node) -> None:
     ground = await ada.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == "rgb(19, 18, 24)"
     assert ada.faults == []
+
+
+async def test_axe_finds_no_fault(browser: Browser, node: Node, client: Client) -> None:
+    """On every view: the search, an event, its seats, a hold, the tickets, the line, the waiting room."""
+    found: list[str] = []
+
+    async def check(where: str) -> None:
+        outcome = await Axe().run(ada.page)
+        found.extend(
+            f"{where}: {each['id']} ({each['impact']}), {each['help']}" for each in outcome.response["violations"]
+        )
+
+    ada = await visit(browser, node, bypass_csp=True)  # axe is put into the page
+    page = ada.page
+    await page.goto(node.url)
+    await expect(page.get_by_role("listitem").first).to_be_visible()
+    await check("search")
+    event = await client.create_event(name="One", ticketTypes=[{"name": "Seat", "price": "10.00", "capacity": 2}])
+    await ada.open(event)
+    await check("event, a stranger")
+    await ada.say_who("Ada")
+    await ada.hold()
+    await check("hold")
+    await ada.pay("pm_card_visa")
+    await expect(page.get_by_role("heading", name="Yours")).to_be_visible()
+    await check("tickets")
+    await page.get_by_label("How many").fill("2")
+    await page.get_by_role("button", name="Join the line").click()
+    await expect(page.get_by_role("heading", name="You stand in line")).to_be_visible()
+    await check("line")
+    for search, button in (("lighthouse", "Choose seats"), ("comet", "Join the queue")):
+        (shown, *_) = (await client.call("GET", f"/events?search={search}"))[1]
+        await ada.open(shown)
+        await page.get_by_role("button", name=button).click()
+        await expect(page.locator(".seat, .turn, .position").first).to_be_visible()
+        await check(search)
+    await page.get_by_role("link", name="My bookings").click()
+    await expect(page.get_by_role("heading", name="What you were told")).to_be_visible()
+    await check("my bookings")
+    await page.emulate_media(color_scheme="dark")
+    await check("my bookings in the dark")
+    await ada.open(shown)
+    await check("a waiting room in the dark")
+    assert found == []
