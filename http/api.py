@@ -16,6 +16,7 @@ from ..engine.commands import Command, Idempotency
 from ..engine.replies import Reply
 from .access.auth import Authenticator
 from .access.gate import Gate, GateSettings
+from .access_log import AccessLog
 from .caching import min_seq_of, read_answer
 from .call import Answer, Call
 from .gateway import Gateway
@@ -23,6 +24,7 @@ from .problems import not_durable, problem, refused, with_seq
 from .render.live_counts import LiveCounts
 from .render.replies import answer_of
 from .render.seats import SeatMaps
+from .request_ids import new_request_id, request_id_of, with_request_id
 from .searches import Searches
 
 MIN_SEQ_WAIT_SECONDS: Final = 1.0
@@ -57,6 +59,8 @@ class Api:
     docs_page: Callable[[], bytes]  # its page, HTML
     gate_settings: GateSettings = field(default_factory=GateSettings)
     storefront: Storefront = field(default_factory=Storefront)
+    access_log: AccessLog = field(default_factory=AccessLog)
+    draining: bool = False  # everything is answered still, but who asks whether to come here is told no
     gate: Gate = field(init=False)
     seat_maps: SeatMaps = field(default_factory=SeatMaps)
     searches: Searches = field(default_factory=Searches)
@@ -141,10 +145,11 @@ class Api:
 
     def internal(self, call: Call) -> Answer:
         """For the exception being handled, which is ours to mend."""
-        return self.failed(call.method, call.path)
+        return self.failed(call.method, call.path, request_id_of(call))
 
-    def failed(self, method: str, path: str) -> Answer:
+    def failed(self, method: str, path: str, request_id: str = "") -> Answer:
         """As `internal`, for who does not have the call any more."""
-        logger.exception("Error answering %s %s", method, path)  # noqa: LOG004 - it is being handled
+        request_id = request_id or new_request_id()
+        logger.exception("Error answering %s %s, request %s", method, path, request_id)  # noqa: LOG004 - it is handled
         detail = "This is our fault, not yours; it has been logged. Try again."
-        return self.finish(problem(Code.INTERNAL, detail))
+        return with_request_id(self.finish(problem(Code.INTERNAL, detail)), request_id)

@@ -17,6 +17,7 @@ from ..engine.codes import Code
 from .api import Api
 from .call import PROBLEM, Answer, Call
 from .problems import problem
+from .request_ids import identified
 from .routes import handle
 
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -55,6 +56,7 @@ async def as_call(request: web.Request) -> Call:
 
 
 def as_response(answer: Answer) -> web.Response:
+    answer = identified(answer)
     headers = list(answer.headers)
     if answer.body:
         headers.append(("Content-Type", answer.content_type))

@@ -22,6 +22,7 @@ class Call(msgspec.Struct, gc=False):
     headers: Mapping[str, str]  # looked up without regard to case
     body: bytes
     remote: str | None = None  # the peer's address
+    request_id: str = ""  # once anybody asks for it: see request_ids.py
 
 
 class Answer(NamedTuple):

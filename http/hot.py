@@ -17,12 +17,15 @@ from .calls.queue import get_place, get_queue, post_queue
 from .kept_refusals import kept_refusal
 from .problems import RefusedError
 from .render.replies import answer_of
+from .request_ids import REQUEST_ID
 from .searches import PATH as SEARCH_PATH
 
 _BEFORE_ID: Final = "/events/"
+_OF_EVENT: Final = "/events/{eventId}"
+_PLACE: Final = f"{_OF_EVENT}/queue/{{token}}"
 _Run = Callable[..., None]
 _Count = Callable[[int, float], None]
-_Target = tuple[_Run, _Count, tuple[str, ...]]  # what to call, what counts it, and the ids in the path
+_Target = tuple[_Run, _Count, str, tuple[str, ...]]  # what to call, what counts it, its route, the ids in the path
 
 _CALLS: Final[dict[tuple[str, str], _Run]] = {
     ("POST", "/booking"): post_booking,
@@ -42,15 +45,15 @@ def make_hot(api: Api) -> Callable[[Call, Reply], "_Count | Literal[False]"]:
     """A function that takes a call, which it answers once by `reply`, now or later, and gives what is to be told of
     the answer; or leaves it and says False.
     """
-    route, limited = api.metrics.route, api.gate.limited
+    route, limited, access_log = api.metrics.route, api.gate.limited, api.access_log
     calls: dict[str, dict[str, _Target]] = {"POST": {}, "GET": {}}
     for (method, path), run in _CALLS.items():
-        calls[method][path] = (run, route(method, path), ())
+        calls[method][path] = (run, route(method, path), path, ())
     of_event = {
-        (method, name): (run, route(method, f"/events/{{eventId}}/{name}"))
+        (method, name): (run, route(method, f"{_OF_EVENT}/{name}"), f"{_OF_EVENT}/{name}")
         for (method, name), run in _CALLS_OF_EVENT.items()
     }
-    count_place = route("GET", "/events/{eventId}/queue/{token}")
+    count_place = route("GET", _PLACE)
 
     def find_of_event(method: str, path: str) -> _Target | None:
         if not path.startswith(_BEFORE_ID):
@@ -63,7 +66,7 @@ def make_hot(api: Api) -> Callable[[Call, Reply], "_Count | Literal[False]"]:
             return *known, (event_id,)
         name, _, token = rest.partition("/")
         if name == "queue" and token and method == "GET" and "/" not in token and "%" not in token:
-            return get_place, count_place, (event_id, token)
+            return get_place, count_place, _PLACE, (event_id, token)
         return None
 
     def hot(call: Call, reply: Reply) -> _Count | Literal[False]:
@@ -76,7 +79,9 @@ def make_hot(api: Api) -> Callable[[Call, Reply], "_Count | Literal[False]"]:
         target = calls[method].get(path) or find_of_event(method, path)
         if target is None:
             return False
-        run, count, ids = target
+        run, count, path, ids = target
+        if access_log.is_on or REQUEST_ID in call.headers:
+            reply = access_log.traced(api.authenticator, call, method, path, reply)
         try:
             refused = limited(call)
             if refused is not None:

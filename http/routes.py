@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Final, NamedTuple
 
-from multidict import istr
+from multidict import CIMultiDict
 
 from ..engine.codes import Code
+from .access_log import FORWARDED_HEADER, WRITES
 from .api import Api
 from .caching import PRIVATE
 from .call import Answer, Call
@@ -35,6 +36,7 @@ from .calls import (
 from .gateway import UnavailableError
 from .kept_refusals import kept_refusal
 from .problems import RefusedError, problem, refused
+from .request_ids import REQUEST_ID, request_id_of, with_request_id
 from .wire.query import path_segments
 
 Handler = Callable[..., Answer | Awaitable[Answer]]  # (api, call, *ids in the path)
@@ -169,7 +171,6 @@ def _by_segments() -> dict[int, dict[tuple[str | None, ...], _Resource]]:
 _TABLE: Final = _by_segments()
 _METHODS: Final = frozenset(route.method for route in ROUTES) | {"HEAD", "OPTIONS"}
 _OTHER: Final = "other"  # in metrics, what has no route
-_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _WITHOUT_COPY: Final = frozenset(  # answered by a node that has no state yet
     {
         "/healthz", "/readyz", "/primary", "/replica", "/cluster", "/metrics", "/openapi.json", "/docs", "/docs/errors",
@@ -178,12 +179,25 @@ _WITHOUT_COPY: Final = frozenset(  # answered by a node that has no state yet
 )  # fmt: skip
 _OF_THE_NODE: Final = ("/cluster/", "/reconcile")  # orders to the node that is asked
 _ECHO_CHARACTERS_MAX: Final = 100
-FORWARDED_HEADER: Final = istr("Onsale-Forwarded-By")
 
 
 async def handle(api: Api, call: Call) -> Answer:
     """The answer to a call; nothing is raised. `call.path` is as the client sent it, still percent-encoded."""
     began = perf_counter()
+    if api.access_log.is_on or REQUEST_ID in call.headers:
+        request_id_of(call)
+    path, answer = await _answer(api, call)
+    method = call.method if call.method in _METHODS else _OTHER
+    seconds = perf_counter() - began
+    api.count(method, path, answer.status, seconds)
+    if call.request_id:
+        answer = with_request_id(answer, call.request_id)
+        api.access_log.note(api.authenticator, call, method, path, answer, seconds)
+    return answer
+
+
+async def _answer(api: Api, call: Call) -> tuple[str, Answer]:
+    """The path of its route, and the answer."""
     path = _OTHER
     try:
         resource, ids = _find(call.path)
@@ -194,10 +208,9 @@ async def handle(api: Api, call: Call) -> Answer:
         elif path not in _WITHOUT_COPY and (limited := api.gate.limited(call)) is not None:
             answer = limited
         elif (forwarded := await _forwarded(api, call)) is not None:
-            api.count(call.method, path, forwarded.status, perf_counter() - began)
-            return forwarded
+            return path, forwarded
         elif not api.gateway.ready and path not in _WITHOUT_COPY and not path.startswith(_OF_THE_NODE):
-            code = Code.NO_PRIMARY if call.method in _WRITES else Code.REPLICA_BEHIND
+            code = Code.NO_PRIMARY if call.method in WRITES else Code.REPLICA_BEHIND
             answer = problem(code, "This node is starting or stopping; ask another, or again in a moment.")
         else:
             made = handler(api, call, *ids)
@@ -209,20 +222,22 @@ async def handle(api: Api, call: Call) -> Answer:
         answer = problem(Code.OVERLOADED, str(fault))
     except Exception:  # noqa: BLE001 - the last resort is here
         answer = api.internal(call)
-    answer = api.finish(answer)
-    method = call.method if call.method in _METHODS else _OTHER
-    api.count(method, path, answer.status, perf_counter() - began)
-    return answer
+    return path, api.finish(answer)
 
 
 async def _forwarded(api: Api, call: Call) -> Answer | None:
     """The primary's own answer to a write, byte for byte; None where this node is to answer. Raises RefusedError."""
-    if api.gateway.leads or call.method not in _WRITES or call.path.startswith(_OF_THE_NODE):
+    if api.gateway.leads or call.method not in WRITES or call.path.startswith(_OF_THE_NODE):
         return None
     if FORWARDED_HEADER in call.headers:  # whoever forwarded it looks for the primary; two nodes must not play ball
         sender = call.headers[FORWARDED_HEADER][:_ECHO_CHARACTERS_MAX]
         raise refused(Code.NO_PRIMARY, f"This node is not the primary, though {sender} took it for that.")
-    return await api.gateway.forward(api.gate.passed_on(call))
+    passed_on = api.gate.passed_on(call)
+    if call.request_id:  # under which it is found in the logs of both nodes
+        headers = CIMultiDict(passed_on.headers)
+        headers[REQUEST_ID] = call.request_id
+        passed_on.headers = headers
+    return await api.gateway.forward(passed_on)
 
 
 def _is_decided_here(api: Api, call: Call) -> bool:

@@ -115,7 +115,7 @@ class SeatStreams:
             if call.method not in ("GET", "HEAD"):
                 answer = to_other_methods(call.method)
             else:
-                if not api.gateway.ready:
+                if api.draining or not api.gateway.ready:
                     raise refused(Code.REPLICA_BEHIND, "This node is starting or stopping; ask another.")
                 event_id = path_segments(call.path)[1]
                 await api.catch_up(call)
@@ -178,12 +178,16 @@ class SeatStreams:
             return b'id: %d\nevent: reload\ndata: {"seq":%d}\n\n' % (seq, seq)
         return _event(event_id, seq, [seat for row in rows for seat in seat_map.seats_of(row)])
 
+    @property
+    def _is_ending(self) -> bool:
+        return self._api.draining or not self._api.gateway.ready
+
     async def _tell(self, event_id: int, watched: _Watched) -> None:
         """Tell those who watch what has changed, until nobody does."""
         while watched.watchers:
             await asyncio.sleep(TICK_SECONDS)
             sale = self._api.gateway.state.sales.get(event_id)
-            if sale is None or sale.seating is not watched.seating or not self._api.gateway.ready:
+            if sale is None or sale.seating is not watched.seating or self._is_ending:
                 break
             seq, changed = self._api.gateway.state.seq, watched.take_untold()
             if not changed:

@@ -86,7 +86,7 @@ class _Streams:
 
     async def _stream(self, request: web.Request, call: Call, began: float) -> web.StreamResponse:
         api = self.api
-        if not api.gateway.ready:
+        if api.draining or not api.gateway.ready:
             detail = "This node is starting or stopping; ask another, or again in a moment."
             raise refused(Code.REPLICA_BEHIND, detail)
         user_id = path_user_id(path_segments(call.path)[1])

@@ -130,6 +130,10 @@ class MisplacedBatch(BadBatch):
     """Bytes that are intact and yet wrong here: no crash leaves such behind, so this is never a torn tail."""
 
 
+class NewerBatch(MisplacedBatch):
+    """Of a later format than this program reads."""
+
+
 class IncompleteBatch(BadBatch):
     """The bytes end before the batch does; with `bytes_needed` from its start it can be judged."""
 
@@ -176,7 +180,7 @@ def decode_batch(view: memoryview, start: int = 0) -> Batch:
     if magic != MAGIC or checksum != crc32(view[start : start + CHECKED_BYTES]):
         raise BadBatch("there is no intact batch header here")
     if version != FORMAT_VERSION:
-        raise MisplacedBatch(f"it is of format {version}, and this program reads format {FORMAT_VERSION}")
+        raise NewerBatch(f"it is of format {version}, and this program reads format {FORMAT_VERSION}")
     if length > PAYLOAD_BYTES_MAX or (count == 0) != (length == 0) or durable_seq >= first_seq:
         raise MisplacedBatch("the batch header contradicts itself")
     end = covered_from + length

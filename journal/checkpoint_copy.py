@@ -33,7 +33,7 @@ def copy_checkpoint(path: Path, target: Path, progress: Progress | None = None) 
         if position is None:
             raise CheckpointFailed(f"There is nothing in the checkpoint {path} yet: copy it when one was taken.")
         with writing(target):
-            _remove(target)
+            remove_checkpoint(target)
             _copy(source, target, progress)
     return position
 
@@ -66,7 +66,7 @@ def _sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _remove(path: Path) -> None:
-    """What an earlier copy left that was not finished."""
+def remove_checkpoint(path: Path) -> None:
+    """A database that nobody has open. Itself first: SQLite drops a log that it finds beside an empty database."""
     for suffix in ("", "-journal", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

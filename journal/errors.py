@@ -37,6 +37,15 @@ class CorruptJournal(JournalError):
         self.advice = advice
 
 
+class NewerJournal(CorruptJournal):
+    """Nothing is damaged: a newer version of this program wrote it, and this one would read it wrong."""
+
+    def __init__(self, segment: str, offset: int, seq: int, reason: str) -> None:
+        super().__init__(segment, offset, seq, reason, "Start this folder with that version of Onsale, or a later one.")
+        said = f"A newer version of Onsale wrote {segment} from byte {offset} (seq {seq}) on: {reason}"
+        self.args = (f"{said}. Nothing was changed on disk. {self.advice}",)
+
+
 class JournalFailed(JournalError):
     """A read, write or sync failed. The process must stop answering and exit.
 

@@ -29,7 +29,7 @@ import msgspec
 
 from .batch import HASH_BYTES, Position
 from .disk import TEMPORARY_SUFFIX, Disk, publish
-from .errors import CorruptJournal, failing_while
+from .errors import CorruptJournal, NewerJournal, failing_while
 
 MAGIC = b"\xf5OSS\r\n"
 SINGLE_FORMAT_VERSION = 1
@@ -109,7 +109,7 @@ def read_header(disk: Disk, segment: Segment) -> SegmentHeader:
         raise CorruptJournal(segment.name, 0, segment.first_seq, "the segment's header is damaged")
     if version not in (SINGLE_FORMAT_VERSION, GROUPED_FORMAT_VERSION):
         reason = f"it is of format {version}, and this program reads formats up to {GROUPED_FORMAT_VERSION}"
-        raise CorruptJournal(segment.name, 0, segment.first_seq, reason, "Start it with a newer version of onsale.")
+        raise NewerJournal(segment.name, 0, segment.first_seq, reason)
     if seq + 1 != segment.first_seq:
         reason = f"the file holds the facts from seq {seq + 1} on, which is not what its name says"
         raise CorruptJournal(segment.name, 0, segment.first_seq, reason)

@@ -7,9 +7,9 @@ whole: they are cut at the first bad one. Promises that the bytes are in a file 
 
 import msgspec
 
-from .batch import HEADER_BYTES, MAGIC, Header, MisplacedBatch, decode_header
+from .batch import HEADER_BYTES, MAGIC, Header, MisplacedBatch, NewerBatch, decode_header
 from .disk import Disk, publish
-from .errors import CorruptJournal, failing_while
+from .errors import CorruptJournal, NewerJournal, failing_while
 from .reader import BadPlace, read_bytes
 from .segments import Segment
 
@@ -44,11 +44,16 @@ class TornTail(msgspec.Struct, frozen=True):
 def judge(
     disk: Disk, segment: Segment, bad: BadPlace, *, is_last: bool, grouped: bool, known_durable_seq: int
 ) -> TornTail:
-    """Describe the torn tail that begins at `bad`, or raise `CorruptJournal`. `grouped` is the segment's kind."""
+    """Describe the torn tail that begins at `bad`, or raise `CorruptJournal`, `NewerJournal`.
+
+    `grouped` is the segment's kind.
+    """
 
     def corrupt(why: str) -> CorruptJournal:
         return CorruptJournal(segment.name, bad.offset, bad.seq, f"{bad}; {why}")
 
+    if isinstance(bad.found, NewerBatch):
+        raise NewerJournal(segment.name, bad.offset, bad.seq, str(bad)) from bad
     if not is_last:
         raise corrupt("a later segment was begun only when this one was durable") from bad
     if isinstance(bad.found, MisplacedBatch):

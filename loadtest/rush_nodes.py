@@ -47,6 +47,7 @@ class RushNode:
         self.log = folder / f"{name}.log"
         self.port = 0
         self.replication = "127.0.0.1:0"
+        self.environment: dict[str, str] = {}  # beside this process's own
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -58,7 +59,9 @@ class RushNode:
         os.sched_setaffinity(0, self._cpus)
         try:
             with self.log.open("wb") as log:
-                self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+                self.process = subprocess.Popen(
+                    command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | self.environment
+                )
         finally:
             os.sched_setaffinity(0, here)
         wait(self._is_started, START_SECONDS_MAX)

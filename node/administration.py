@@ -91,7 +91,7 @@ class Administration:
             sentence = f"{self._member.name} was started without --etcd: only an operator lets another node lead here."
             return self._not_done(await self._observe(), [sentence])
         told: asyncio.Future[OutOfReach | None] = asyncio.get_running_loop().create_future()
-        store.set_paused(told.set_result, paused=paused)
+        store.set_paused(lambda fault: None if told.done() else told.set_result(fault), paused=paused)
         fault = await told
         observed = await self._observe()
         if fault is not None:
@@ -137,6 +137,8 @@ class Administration:
 
     async def _lead(self, plan: Plan, *, accept_data_loss: bool, sync_standbys: int | None) -> Told:
         member, loop = self._member, asyncio.get_running_loop()
+        if plan.to == member.name and member.right.refusal:
+            return False, [member.right.refusal], plan.epoch
         if plan.to == member.name:
             told: asyncio.Future[Told] = loop.create_future()
             member.take_over(

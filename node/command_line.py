@@ -18,6 +18,7 @@ from .commands.outbox import outbox
 from .commands.output import Bars, CommandFailed, failures_told, note, print_json
 from .commands.queue import queue
 from .commands.reconcile import reconcile
+from .commands.scaler import scaler
 from .commands.tickets import tickets
 from .exit_codes import ExitCode
 
@@ -158,6 +159,7 @@ for _command in (events, queue, tickets, outbox, reconcile):
 
 main.add_command(backup)
 main.add_command(restore)
+main.add_command(scaler)
 
 
 # --- access

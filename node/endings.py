@@ -16,6 +16,7 @@ from ..journal.errors import (
     FolderLocked,
     JournalError,
     NewerCheckpoint,
+    NewerJournal,
 )
 from ..replicas.search.index import SearchUnavailable
 from .access import NotConfigured
@@ -54,7 +55,7 @@ _DISK_ERRORS = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS}
 
 def exit_code(error: Exception) -> ExitCode:
     match error:
-        case OpenToTheWorld() | NewerCheckpoint():
+        case OpenToTheWorld() | NewerCheckpoint() | NewerJournal():
             return ExitCode.REFUSED
         case CorruptJournal() | CorruptCheckpoint() | DamagedTicketKey():
             return ExitCode.CORRUPT

@@ -16,10 +16,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..engine.codes import Code
+from ..http.access_log import FORWARDED_HEADER
 from ..http.call import JSON, Answer, Call
 from ..http.idempotency import KEY_HEADER
 from ..http.problems import RefusedError, refused
-from ..http.routes import FORWARDED_HEADER
 
 PRIMARY_WAIT_SECONDS: Final = 3.0  # for a primary to be known, or to take calls
 ANSWER_SECONDS: Final = 15.0  # a payment provider may take ten of them

@@ -82,11 +82,13 @@ def cluster_secret(data: Path) -> bytes:
     return path.read_bytes().strip() if path.exists() else b""
 
 
-def advertised(address: str, towards: Sequence[str]) -> str:
+def advertised(address: str, towards: Sequence[str], as_host: str | None = None) -> str:
     """Where others reach what listens at `address`: for one that stands for all of this machine's, the one that leads
-    `towards` the other nodes, or out of here.
+    `towards` the other nodes, or out of here. `as_host`: what the operator says, which goes before.
     """
     host, port = parse_address(address)
+    if as_host is not None:
+        return format_address(as_host, port)
     with suppress(ValueError):
         if not ipaddress.ip_address(host).is_unspecified:
             return address

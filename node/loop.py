@@ -8,9 +8,9 @@ A command is decided and applied at once. Its facts gather in the staged batch w
 """
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from ..engine import facts as f
@@ -31,6 +31,7 @@ TOLD_PER_TURN = 256  # listeners, replies and reads, before others have their tu
 FACTS_PASSED_OVER = 16  # cost about as much as one that somebody is told
 CHORES_PER_SLICE = 128
 TICK_SECONDS = 0.025
+DECIDED_PER_SAMPLE = 16  # of so many commands one is timed
 
 Done = Callable[[Reply, bool], None]
 DurableDone = Callable[[int | None], None]
@@ -47,6 +48,13 @@ class Meter(Protocol):
     """Whoever counts."""
 
     def decided(self, command: Command, reply: Reply) -> None: ...
+
+    def decide_took(self, seconds: float) -> None:
+        """One command of DECIDED_PER_SAMPLE: deciding and applying it."""
+
+    def synced(self, seconds: float) -> None: ...
+
+    def replicated(self, seconds: float) -> None: ...
 
     def committed(self, facts: int, size_bytes: int, seconds: float) -> None: ...
 
@@ -66,6 +74,7 @@ class _Batch:
         "at_ms",
         "facts",
         "first_seq",
+        "flushed",
         "handed_over",
         "heard",
         "own",
@@ -82,7 +91,8 @@ class _Batch:
         self.facts: list[f.Fact] = []
         self.parts: list[bytes] = []  # the facts, encoded
         self.size_bytes = 0  # of all parts
-        self.handed_over = 0.0
+        self.handed_over = 0.0  # by the event loop's clock
+        self.flushed = 0.0  # the same, by a finer one
         self.replies: list[tuple[Done, Reply, bool]] = []
         self.readers: deque[tuple[DurableDone, int]] = deque()  # with the position of what they show
         self.own: deque[Callable[[], None]] = deque()  # parts of this node
@@ -112,7 +122,7 @@ class CommandLoop:
         hold_ms: int,
         durable: Durable,
         meter: Meter,
-        seconds: Callable[[], float] = time.perf_counter,
+        seconds: Callable[[], float] = perf_counter,
     ) -> None:
         self.state = state
         self.hold_ms = hold_ms
@@ -123,6 +133,7 @@ class CommandLoop:
         self._meter = meter
         self._decided = meter.decided
         self._seconds = seconds
+        self._unsampled = 1  # until the next is timed
         self._staged: _Batch | None = None
         self._syncing: _Batch | None = None
         self._untold: deque[_Batch] = deque()  # batches that are durable, and not yet all told
@@ -142,6 +153,12 @@ class CommandLoop:
     def unsafe_since(self) -> float | None:
         """Since when the oldest facts that are not durable yet are with the log; None: there are none."""
         return None if self._syncing is None else self._syncing.handed_over
+
+    @property
+    def waiting(self) -> int:
+        """How many replies wait for what they rest on to be durable, or to be told."""
+        batches = (self._staged, self._syncing, *self._untold)
+        return sum(len(batch.replies) - batch.told for batch in batches if batch is not None)
 
     @property
     def idle(self) -> bool:
@@ -203,11 +220,16 @@ class CommandLoop:
             done(Refusal(self.durable.seq, code, detail, {"retryAfterSeconds": 1}), False)  # noqa: FBT003
             return
         now_ms = staged.at_ms if staged is not None else self.now_ms()
+        self._unsampled -= 1
+        began = 0.0 if self._unsampled else perf_counter()
         facts, reply, replayed = decide(self.state, now_ms, command, key)
         self._decided(command, reply)
         if facts:
             self._stage(now_ms, facts)
             batch = self._staged
+        if began:
+            self._unsampled = DECIDED_PER_SAMPLE
+            self._meter.decide_took(perf_counter() - began)
         if batch is None:
             done(reply, replayed)
         else:
@@ -264,7 +286,7 @@ class CommandLoop:
         if staged is None or self._syncing is not None:
             return
         self._syncing, self._staged = staged, None
-        staged.handed_over = self._seconds()
+        staged.handed_over, staged.flushed = self._seconds(), perf_counter()
         self._log.append(staged.at_ms, len(staged.facts), f.join(staged.parts))
         staged.parts.clear()
         self.on_handed_over()
@@ -276,7 +298,7 @@ class CommandLoop:
         assert batch.last_seq == seq, "the log and the loop disagree about what was written"
         self.durable = Durable(seq, chain_hash)
         self._syncing = None
-        self._meter.committed(len(batch.facts), batch.size_bytes, self._seconds() - batch.handed_over)
+        self._meter.committed(len(batch.facts), batch.size_bytes, perf_counter() - batch.flushed)
         self._flush()
         self._untold.append(batch)
         if len(self._untold) == 1:

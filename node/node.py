@@ -161,16 +161,17 @@ class Node:
         options = self.options
         if options.replication is not None:
             self._listener = await listen(*options.replication, self._accept, self._refusals, self._tls_server)
-            self.replication_address = advertised(self._listener.address, options.sources)
+            self.replication_address = advertised(self._listener.address, options.sources, options.advertise)
         self._runner = make_runner(
             make_application(self._api, [*stream_routes(self._api), *seat_stream_routes(self._api)]),
             make_hot(self._api), finish=self._api.finish,
         )  # fmt: skip
+        self.metrics.connections = self._runner.connections
         await self._runner.setup()
         site = web.TCPSite(self._runner, options.host, options.port, backlog=4096)
         await site.start()
         address = format_address(*self._runner.addresses[0][:2])
-        self.address = f"http://{advertised(address, options.sources)}"
+        self.address = f"http://{advertised(address, options.sources, options.advertise)}"
 
     def _accept(self) -> Receiver:
         return Closing() if self.instance is None else self.instance.member.accept()
@@ -347,6 +348,7 @@ class Node:
             self.options.kind != "replica",
             self.replication_address,
             self.address,
+            facts_version=frames.FACTS,
         )
 
     def _primary_address(self) -> str:

@@ -65,8 +65,10 @@ class NodeOptions:
 
     `hold_ms`: how long a hold lasts. `replication`: where other nodes connect; None: nowhere. `sources`: whom to follow
     at first. `sync_standbys`: None: as the journal says. `rebuild`: set aside what is in the folder and fetch a copy.
-    `demo`: fill an empty node with sample events. `log_format`: human or json. `gate`: how much callers may ask.
-    `etcd`: None: only an operator lets another node lead.
+    `demo`: fill an empty node with sample events. `log_format`: human or json. `access_log`: off, errors, writes, all.
+    `gate`: how much callers may ask. `etcd`: None: only an operator lets another node lead. `advertise`: the host by
+    which other nodes reach this one; None: the address that leads to them. `drain_seconds`: how long it sends newcomers
+    elsewhere before SIGTERM stops it.
     """
 
     kind: str
@@ -84,6 +86,9 @@ class NodeOptions:
     tls: TlsFiles | None = None
     gate: GateOptions = field(default_factory=GateOptions)
     etcd: EtcdOptions | None = None
+    advertise: str | None = None
+    drain_seconds: float = 0.0
+    access_log: str = "off"
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -131,6 +136,13 @@ def _is_ip6(text: str) -> bool:
         return isinstance(ipaddress.ip_address(text), ipaddress.IPv6Address)
     except ValueError:
         return False
+
+
+def parse_host(text: str) -> str:
+    """A host's name or IP address, an IPv6 one without brackets. Raises ValueError."""
+    if not (_HOST_NAME.fullmatch(text) or _is_ip6(text)):
+        raise ValueError(f"{text!r} is neither a host name nor an IP address; leave out the port.")
+    return text
 
 
 def parse_name(text: str) -> str:

@@ -2,6 +2,9 @@
 
 Owns the order of a start: read the checkpoint, verify the whole journal against it, restore the rows, apply the rest.
 Nothing is served before it is through, and what does not fit together is refused rather than mended.
+
+Rows of an older version say nothing in columns that are new, where the facts do: a node that went on from them would
+come to another state than one that did not. So they are left, and all facts are applied, where the journal has them.
 """
 
 import gc
@@ -18,8 +21,10 @@ from ..engine.restore import restore
 from ..engine.state import State
 from ..journal.batch import Batch
 from ..journal.checkpoint import Loaded, load
+from ..journal.checkpoint_copy import remove_checkpoint
+from ..journal.checkpoint_schema import SCHEMA_VERSION
 from ..journal.disk import Disk, RealDisk
-from ..journal.errors import CorruptCheckpoint, CorruptJournal, HistoryGone
+from ..journal.errors import CorruptCheckpoint, CorruptJournal, HistoryGone, NewerJournal
 from ..journal.reader import read_batches
 from ..journal.recovery import Recovered, create_journal, recover
 from ..journal.segments import list_segments, read_header
@@ -44,7 +49,8 @@ class Started(msgspec.Struct):
 
 
 def start(data: Path, progress: Progress | None = None) -> Started:
-    """Raises NoJournal, CorruptJournal, CorruptCheckpoint, NewerCheckpoint, CheckpointFailed, JournalFailed.
+    """Raises NoJournal, NewerJournal, CorruptJournal, CorruptCheckpoint, NewerCheckpoint, CheckpointFailed,
+    JournalFailed.
 
     Needs the lock.
     """
@@ -55,8 +61,13 @@ def start(data: Path, progress: Progress | None = None) -> Started:
         if loaded is not None:
             _refuse_a_strange_checkpoint(disk, loaded)
         recovered = _recover(disk, loaded, progress)
-        state = State() if loaded is None else loaded.restore_with(restore)
+        outdated = loaded is not None and loaded.position.schema_version < SCHEMA_VERSION and recovered.first_seq == 1
+        state = State() if loaded is None or outdated else loaded.restore_with(restore)
         unapplied = apply_committed(state, disk, recovered, progress)
+        if loaded is not None and outdated:
+            log.info("%s is of an older version: it is made anew, from all facts", loaded.path)
+            remove_checkpoint(loaded.path)
+            loaded = None
     finally:
         gc.enable()
     gc.collect()
@@ -139,8 +150,11 @@ def _apply(state: State, batch: Batch, recovered: Recovered) -> None:
         for seq, fact in enumerate(f.decode(batch.payload), batch.first_seq):  # noqa: B007 - told below
             apply(state, batch.at_ms, fact)
     except (msgspec.MsgspecError, AssertionError, LookupError, ValueError) as error:
+        name = next(segment.name for segment in reversed(recovered.segments) if segment.first_seq <= batch.first_seq)
+        if isinstance(error, f.NewerFactsError):
+            raise NewerJournal(name, 0, seq, str(error)) from error
         raise CorruptJournal(
-            next(segment.name for segment in reversed(recovered.segments) if segment.first_seq <= batch.first_seq),
+            name,
             0,
             seq,
             f"the fact there is intact, but this version can't apply it ({type(error).__name__}: {error})",

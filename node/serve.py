@@ -21,15 +21,16 @@ from ..http.access.auth import Authenticator
 from ..journal.disk import FolderLock, lock_folder
 from .access import make_authenticator
 from .commands.sample import sample_events
+from .draining import DrainingNode
 from .endings import EXPECTED, CannotListen, FolderGone, Impatient, OpenToTheWorld, die, end
 from .exit_codes import ExitCode
 from .gateway import NodeGateway
 from .identity import SECRET_FILE, Identity, cluster_secret, identify
 from .instance import until
 from .logs import set_up
-from .node import Node
 from .options import NodeOptions, parse_address
 from .outside_settings import Surroundings, read_surroundings
+from .pauses import Pauses
 from .progress import StartProgress
 from .waiting_gateway import WaitingGateway
 
@@ -109,8 +110,8 @@ async def _serve(
     lock: FolderLock,
 ) -> int:
     began = time.monotonic()
-    stopped = _stop_on_signals()
-    node = Node(options, identity, secret, authenticator, surroundings, failed=die)
+    stop = _Stop()
+    node = DrainingNode(options, identity, secret, authenticator, surroundings, failed=die)
     filling = _Filling(options, node)
     node.before_serving = filling.begin
     await authenticator.start()
@@ -120,6 +121,8 @@ async def _serve(
     except OSError as error:
         await node.stop()
         return end(CannotListen(_cannot_listen(options, error)))
+    pauses = Pauses(node.metrics)
+    pauses.start()
     state = node.gateway.state
     _warn_of_a_late_clock(state.at_ms)
     log.info(
@@ -137,11 +140,18 @@ async def _serve(
     with contextlib.suppress(OSError):  # whoever started it may not be listening any more
         _say_how_to_begin(options, node, authenticator, surroundings)
     watching = asyncio.create_task(_watch(lock))
-    await stopped.wait()
+    await stop.asked.wait()
+    if options.drain_seconds and stop.may_drain:
+        log.info(
+            "stopping within %g s: everything is answered, and balancers are sent elsewhere", options.drain_seconds
+        )
+        everybody_left = await node.drain(options.drain_seconds)
+        log.info("nobody is connected any more" if everybody_left else "not everybody has gone elsewhere; stopping now")
     watching.cancel()
     filling.cancel()
     log.info("stopping: answering what was asked, writing a checkpoint")
     await node.stop()
+    pauses.close()
     await authenticator.close()
     log.info("stopped at seq %d; everything answered is in %s", node.gateway.state.seq, options.data)
     return int(ExitCode.DONE)
@@ -150,7 +160,7 @@ async def _serve(
 class _Filling:
     """Sample events for an empty node: they are there before anybody is answered, unless standbys keep them waiting."""
 
-    def __init__(self, options: NodeOptions, node: Node) -> None:
+    def __init__(self, options: NodeOptions, node: DrainingNode) -> None:
         self._wanted = options.demo
         self._node = node
         self._task: asyncio.Task[None] | None = None
@@ -190,7 +200,7 @@ def _warn_of_a_late_clock(journal_ms: int) -> None:
 
 
 def _say_how_to_begin(
-    options: NodeOptions, node: Node, authenticator: Authenticator, surroundings: Surroundings
+    options: NodeOptions, node: DrainingNode, authenticator: Authenticator, surroundings: Surroundings
 ) -> None:
     what = {"serve": "serving", "standby": "standing by", "replica": "a replica"}[options.kind]
     lines = [f"onsale: {what} on {node.address}  (API: {node.address}/docs, Ctrl-C stops)"]
@@ -213,27 +223,28 @@ def _say_how_to_begin(
     print("\n".join(lines), flush=True)
 
 
-def _stop_on_signals() -> asyncio.Event:
-    """An event that is set by Ctrl-C, SIGTERM, or the end of the terminal. Asked again later, the process goes at once.
+class _Stop:
+    """Asked for by Ctrl-C, SIGTERM, or the end of the terminal. Asked again later, the process goes at once.
 
     The end of the terminal is left alone where it is ignored already: that is what nohup does.
     """
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    first_asked = 0.0
 
-    def asked() -> None:
-        nonlocal first_asked
-        if not stopped.is_set():
-            first_asked = loop.time()
-            stopped.set()
-        elif loop.time() - first_asked >= IMPATIENT_SECONDS:
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.may_drain = False  # it was a supervisor that asked, which has the time
+        self._loop = asyncio.get_running_loop()
+        self._first_asked = 0.0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._loop.add_signal_handler(number, self._ask, number)
+
+    def _ask(self, number: signal.Signals) -> None:
+        if not self.asked.is_set():
+            self._first_asked = self._loop.time()
+            self.may_drain = number == signal.SIGTERM
+            self.asked.set()
+        elif self._loop.time() - self._first_asked >= IMPATIENT_SECONDS:
             die(Impatient("Stopped at once. Everything that was answered is on disk; the next start takes longer."))
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            loop.add_signal_handler(number, asked)
-    return stopped
 
 
 async def _watch(lock: FolderLock) -> None:

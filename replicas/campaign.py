@@ -46,6 +46,7 @@ class Campaign:
         hear_all: bool,
         must_include: str = "",
         resumes: bool = False,
+        is_passed_over: Callable[[NodeStatus], bool] = lambda _status: False,
         timeout_seconds: float,
         done: Callable[[Won | Lost], None],
     ) -> None:
@@ -53,11 +54,15 @@ class Campaign:
 
         `hear_all`: nobody may refuse, and all are waited for; so does a node that was the last to lead ask, which is
         missing nothing but may have been succeeded. `must_include`: whose promise is needed in any case.
+        `is_passed_over`: whose promise does not count, for the candidate lacks what that one has: where enough others
+        promise, nothing of it was answered.
         """
         self.epoch = epoch
         self._needed = needed
         self._hear_all = hear_all
         self._must_include = must_include
+        self._is_passed_over = is_passed_over
+        self._node_name = node_name
         self._awaited = {voter.name for voter in others}
         self._unreachable: list[str] = []
         self._granted: dict[str, NodeStatus] = {}
@@ -82,7 +87,9 @@ class Campaign:
             else:
                 self._answered_by.append(reply.status)
                 self._highest = max(self._highest, reply.status.promised_epoch, reply.status.leader_epoch)
-                if reply.granted:
+                if reply.granted and self._is_passed_over(reply.status):
+                    self._refusals.append(f"{name} has more than {self._node_name}")
+                elif reply.granted:
                     self._granted[name] = reply.status
                 else:
                     self._refusals.append(f"{name} refuses: {reply.sentence}")

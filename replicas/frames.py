@@ -11,9 +11,11 @@ from typing import Annotated, Final, get_args
 import msgspec
 from msgspec import Meta
 
+from ..engine.facts import FACTS_VERSION
 from ..journal.batch import SEQ_MAX, EpochStart
 
 PROTOCOL: Final = 1
+FACTS: Final = FACTS_VERSION  # which a node knows, and writes when it leads
 NAME_CHARACTERS_MAX: Final = 128
 
 
@@ -32,7 +34,7 @@ class Part(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Introduction(Part, frozen=True):
     """Who speaks. Empty: `journal_id` of a node that has no journal yet, addresses where it can't be reached.
 
-    `asks_nobody`: its HTTP API has no authentication.
+    `asks_nobody`: its HTTP API has no authentication. `facts_version`: it knows no later facts.
     """
 
     protocol: Count
@@ -43,6 +45,7 @@ class Introduction(Part, frozen=True):
     replication: Address
     http: Url
     asks_nobody: bool = False
+    facts_version: Count = 1  # of a node that does not say so
 
 
 class Voter(Part, frozen=True):

@@ -49,9 +49,13 @@ class Leader:
         members: Mapping[str, Member],
         needed: Callable[[], int],
         on_committed: Callable[[Position], None],
+        seconds: Callable[[], float] = lambda: 0.0,
+        on_synced: Callable[[float], None] = lambda _seconds: None,
+        on_replicated: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         """`senders`: to whom it goes, by the followers' names. `members` and `needed` (how many standbys answers wait
-        for) are the state's, as they are at each moment.
+        for) are the state's, as they are at each moment. `on_synced` and `on_replicated` are told how many `seconds`
+        the last batch took to this node's disk, and to each standby's.
         """
         self.epoch = epoch
         self.position = writer.last  # of the last batch handed over
@@ -62,6 +66,10 @@ class Leader:
         self._members = members
         self._needed = needed
         self._on_committed = on_committed
+        self._seconds = seconds
+        self._on_synced = on_synced
+        self._on_replicated = on_replicated
+        self._handed_over_at = 0.0
         self._ended = False
 
     def end(self) -> None:
@@ -80,6 +88,7 @@ class Leader:
             return self.position.seq
         sealed = seal(self.position, epoch=self.epoch, at_ms=at_ms, count=count, payload=payload)
         self.position = sealed.position
+        self._handed_over_at = self._seconds()
         self._writer.append(sealed)
         self._available.add(sealed)
         for sender in self.senders.values():
@@ -91,6 +100,8 @@ class Leader:
 
     def became_durable(self) -> None:
         """More is on this node's disk."""
+        if self._available.durable_seq == self.position.seq:
+            self._on_synced(self._seconds() - self._handed_over_at)
         self._advance()
 
     def reconsider(self) -> None:
@@ -100,6 +111,8 @@ class Leader:
     def acked(self, sender: Sender) -> None:
         """More is on a follower's disk."""
         if sender.voting:
+            if sender.received_seq == self.position.seq:
+                self._on_replicated(self._seconds() - self._handed_over_at)
             self._advance()
 
     def _advance(self) -> None:

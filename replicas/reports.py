@@ -31,10 +31,10 @@ class Reports:
     def forget(self, name: str) -> None:
         self._heard.pop(name, None)
 
-    def of(self, name: str) -> MemberReport | None:
-        """The latest one, of whatever age."""
+    def of(self, name: str, *, age_ms_max: float = FORGOTTEN_MS) -> MemberReport | None:
+        """The latest one, unless it is older than that now."""
         known = self._heard.get(name)
-        return None if known is None else known[1]
+        return known[1] if known is not None and (self._seconds() - known[0]) * 1000 <= age_ms_max else None
 
     def known(self) -> list[MemberReport]:
         """By name, each with its age now."""

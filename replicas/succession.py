@@ -15,6 +15,9 @@ from .lease import OutOfReach, Seen
 TURN_SECONDS: Final = 1.0
 """How long each voter that may go first is waited for: whoever has more goes first, then by name."""
 
+PASSED_OVER_SECONDS: Final = 5.0
+"""How long those who have more are waited for: they may be unable to lead. What enough others lack was not answered."""
+
 
 class Try(msgspec.Struct, frozen=True):
     """Ask for the lease, then for an epoch above `above_epoch`."""
@@ -28,6 +31,12 @@ class Stay(msgspec.Struct, frozen=True):
 
     sentence: str
     urgent: bool = False
+
+
+def others_would_answer(voters: int, answers_wait_for: int, following: int) -> bool:
+    """Whether those who don't follow the one that leads could lead, and answer, without it and who follows it."""
+    missing = voters - 1 - following
+    return missing >= max(promises_needed(voters, answers_wait_for), answers_wait_for + 1)
 
 
 def look(own: NodeStatus, lease: Seen | OutOfReach) -> Stay | None:
@@ -56,11 +65,20 @@ def succeed(own: NodeStatus, observed: Observed, *, free_seconds: float) -> Try 
             "`onsale failover` say what it takes.",
             urgent=True,
         )
-    turn = [each.name for each in there].index(own.name)
+    turn_seconds = [each.name for each in there].index(own.name) * TURN_SECONDS
     first = there[0]
     if is_ahead(first, own):
-        return Stay(f"{first.name} has more than {own.name}, and goes first.")
-    if free_seconds < turn * TURN_SECONDS:
+        turn_seconds += PASSED_OVER_SECONDS
+        if free_seconds < turn_seconds:
+            return Stay(f"{first.name} has more than {own.name}, and goes first.")
+        there = [each for each in there if not is_ahead(each, own)]
+        if len(there) < needed:
+            return Stay(
+                f"Nobody leads. {first.name} has more than {own.name}, and nothing is lost for certain if it leads: "
+                "look at its log for why it does not, or let `onsale failover` say what it takes.",
+                urgent=True,
+            )
+    elif free_seconds < turn_seconds:
         return Stay(f"{first.name} goes first.")
     return Try(
         observed.highest_epoch,

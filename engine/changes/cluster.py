@@ -10,6 +10,8 @@ from ..state import TICKET_KEY, State
 
 
 def epoch_begun(state: State, fact: f.EpochBegun) -> None:
+    if fact.facts_version > f.FACTS_VERSION:
+        raise f.NewerFactsError(fact.facts_version)
     assert fact.epoch > state.epoch, f"epoch {fact.epoch} begins after epoch {state.epoch}"
     epochs = state.epochs
     epochs.add(fact.epoch, Epoch(fact.epoch, state.seq, state.at_ms, fact.leader))

@@ -78,8 +78,10 @@ from .people import (
     UserSaved,
     UserWebhookDisabled,
 )
+from .version import FACTS_VERSION, NewerFactsError
 
 __all__ = [
+    "FACTS_VERSION",
     "BookingCancelled",
     "ChallengeUsed",
     "ChangeTold",
@@ -105,6 +107,7 @@ __all__ = [
     "MailSet",
     "MemberRemoved",
     "MemberSaved",
+    "NewerFactsError",
     "PaymentAbandoned",
     "PaymentAnswered",
     "PaymentDeclined",

@@ -7,10 +7,14 @@ import msgspec
 
 
 class EpochBegun(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=60):
-    """`leader`, a member's name, decides from here on. The first fact of the epoch's first batch."""
+    """`leader`, a member's name, decides from here on. The first fact of the epoch's first batch.
+
+    `facts_version`: of all that is written in this epoch, see version.py.
+    """
 
     epoch: int
     leader: str
+    facts_version: int = 1
 
 
 class MemberSaved(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=61):

@@ -6,7 +6,7 @@ before such a command is submitted.
 
 from ..codes import Code
 from ..commands import BeginEpoch, RemoveMember, SaveMember, SaveTicketKey, SetSyncStandbys
-from ..facts import EpochBegun, Fact, MemberRemoved, MemberSaved, SyncStandbysSet, TicketKeySaved
+from ..facts import FACTS_VERSION, EpochBegun, Fact, MemberRemoved, MemberSaved, SyncStandbysSet, TicketKeySaved
 from ..limits import MEMBERS_MAX, SYNC_STANDBYS_MAX, TICKET_KEY_BYTES
 from ..replies import Done
 from ..state import State
@@ -17,7 +17,7 @@ def begin_epoch(state: State, _now_ms: int, command: BeginEpoch) -> Decision:
     if command.epoch <= state.epoch:
         detail = f"Epoch {command.epoch} can't begin: epoch {state.epoch} has begun, and {state.leader} leads in it."
         return refuse(state, Code.WRONG_STATUS, detail)
-    return _done(state, EpochBegun(command.epoch, command.leader))
+    return _done(state, EpochBegun(command.epoch, command.leader, FACTS_VERSION))
 
 
 def save_member(state: State, _now_ms: int, command: SaveMember) -> Decision:

@@ -29,6 +29,7 @@ def get_liveness(api: Api, call: Call) -> Answer:
 
 
 def get_readiness(api: Api, call: Call) -> Answer:
+    _refuse_newcomers(api, Code.OVERLOADED)
     if not api.gateway.ready:
         detail = "This node is starting, stopping, or far from what it shows being fresh; ask another, or again soon."
         raise refused(Code.OVERLOADED, detail)
@@ -37,6 +38,7 @@ def get_readiness(api: Api, call: Call) -> Answer:
 
 def get_primary(api: Api, call: Call) -> Answer:
     gateway = api.gateway
+    _refuse_newcomers(api, Code.NO_PRIMARY)
     if not gateway.leads or not gateway.ready:
         address = gateway.primary_address
         where = {"primaryAddress": address} if address and not gateway.leads else {}
@@ -46,6 +48,7 @@ def get_primary(api: Api, call: Call) -> Answer:
 
 def get_replica(api: Api, call: Call) -> Answer:
     lag_ms_max = lag_ms_of(parse_query(call.query, REPLICA_PARAMETERS), "max_lag")
+    _refuse_newcomers(api, Code.REPLICA_BEHIND)
     gateway = api.gateway
     lag_ms = 0 if gateway.role == PRIMARY else gateway.lag_ms
     if not gateway.ready or (lag_ms_max is not None and lag_ms > lag_ms_max):
@@ -80,6 +83,12 @@ def get_openapi(api: Api, call: Call) -> Answer:
 
 def get_docs(api: Api, call: Call) -> Answer:
     return read_answer(call, api.docs_page(), api.gateway.durable_seq, PUBLISHED, content_type=HTML)
+
+
+def _refuse_newcomers(api: Api, code: Code) -> None:
+    """A node that is about to stop answers what it is asked, and sends balancers elsewhere."""
+    if api.draining:
+        raise refused(code, "This node is about to stop: it is answering those who are here; go to another.")
 
 
 def _health(api: Api, call: Call, **said: Any) -> Answer:

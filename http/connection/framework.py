@@ -22,6 +22,7 @@ from aiohttp.web_request import BaseRequest
 from ...engine.codes import Code
 from ..call import PROBLEM, Answer
 from ..problems import problem
+from ..request_ids import identified
 from .response_bytes import INTERNAL_PROBLEM, http_problem
 
 NEVER_SECONDS: Final = 10.0**8  # its keep-alive timer knows nothing of what else the connection does
@@ -128,4 +129,5 @@ class FrameworkConnection(RequestHandler):
 
 
 def _response(answer: Answer) -> web.Response:
+    answer = identified(answer)
     return web.Response(status=answer.status, body=answer.body, headers=answer.headers, content_type=PROBLEM)

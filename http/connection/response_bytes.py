@@ -11,6 +11,7 @@ import time
 from ...engine.codes import Code
 from ..call import Answer
 from ..problems import problem
+from ..request_ids import identified
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = b"Connection: close\r\n"
@@ -47,7 +48,7 @@ class ResponseRenderer:
 
         Raises ValueError for a header that holds a line break or another control character.
         """
-        status, body, headers, content_type = answer
+        status, body, headers, content_type = answer if answer.status < 400 else identified(answer)
         second = int(time.time())
         if second != self._second:
             self._heads.clear()

@@ -20,7 +20,12 @@ class HotServer(web.Server):
     def __init__(self, application: web.Server, shared: Shared, **options: Any) -> None:
         super().__init__(application.request_handler, request_factory=application.request_factory)
         self.shared = shared
+        self.accepted = 0  # connections, since the start
         self._options = options
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        self.accepted += 1
+        super().connection_made(handler, transport)
 
     def __call__(self) -> Connection:
         return Connection(self, self.shared, loop=asyncio.get_running_loop(), **self._options)
@@ -38,6 +43,10 @@ class HotRunner(web.AppRunner):
     def __init__(self, app: web.Application, shared: Shared, **options: Any) -> None:
         super().__init__(app, **options)
         self._shared = shared
+
+    def connections(self) -> int:
+        """How many clients are connected, but for streams."""
+        return self._shared.connections
 
     async def _make_server(self) -> web.Server:
         return HotServer(await super()._make_server(), self._shared, **self._kwargs)

@@ -158,7 +158,7 @@ GUIDE: Final[dict[Code, Guide]] = {
     ),
     Code.INTERNAL: Guide(
         "A fault on our side. It has been logged.",
-        "Try again with the same `Idempotency-Key`; if it stays, tell the operator the time and the path.",
+        "Try again with the same `Idempotency-Key`; if it stays, tell the operator its `X-Request-Id`.",
     ),
 }
 assert set(GUIDE) == set(Code)

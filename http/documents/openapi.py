@@ -81,6 +81,10 @@ CONVENTIONS: Final = {
         "Every error is `application/problem+json` (RFC 9457) with a stable `code`, a `detail` that says what to do, "
         "and fields that help to do it. 425, 429 and 503 carry `Retry-After`."
     ),
+    "Requests by name": (
+        "Send an `X-Request-Id` of your own (1 to 128 visible ASCII characters) with any call: its answer says it "
+        "again, and the logs of every node it passed have it. An error has one in any case; tell it to the operator."
+    ),
 }
 
 

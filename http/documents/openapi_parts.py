@@ -87,6 +87,10 @@ HEADERS: Final[dict[str, Node]] = {
     },
     "Location": {"description": "Where it is.", "schema": {"type": "string", "format": "uri-reference"}},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
+    "X-Request-Id": {
+        "description": "What the request is called in the logs: as it was sent, or made here. Others have it if sent.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    },
 }
 
 EVENT_ID: Final = "EventId"
@@ -257,7 +261,7 @@ def _errors(codes: Iterable[Code], *, is_kept: bool) -> dict[int, Node]:
         if code in codes:
             listed = by_status.setdefault(STATUS[code][0], [])
             listed += [code.value] * (code.value not in listed)
-    headers = ("Onsale-Seq", "Idempotency-Replayed") if is_kept else ("Onsale-Seq",)
+    headers = ("Onsale-Seq", "X-Request-Id", *(["Idempotency-Replayed"] if is_kept else []))
     return {status: _error(status, listed, _titles(listed), headers) for status, listed in by_status.items()}
 
 

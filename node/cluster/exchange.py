@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ...replicas.frames import (
+    FACTS,
     Acked,
     Announce,
     AskLead,
@@ -23,7 +24,7 @@ from ...replicas.frames import (
     Status,
 )
 from ...replicas.link import Link
-from .followers import ANOTHER_TIME, NAME_TAKEN, NOT_LEADING
+from .followers import ANOTHER_TIME, NAME_TAKEN, NOT_LEADING, OUTDATED
 from .report import own_report, status_of
 from .takeover import NewEpoch
 
@@ -90,6 +91,14 @@ class Exchange:
         if taken := member.followers.name_taken(peer):
             member.links.refusals.note(link.wire.peer if link.wire else peer.name, taken)
             refuse(link, NAME_TAKEN, taken)
+            return
+        if peer.facts_version < FACTS:  # it would skip what it does not know, and come to another state
+            outdated = (
+                f"{peer.name} knows facts of version {peer.facts_version}, and {member.name} writes version {FACTS}: "
+                f"start {peer.name} with the version of Onsale that {member.name} runs"
+            )
+            member.links.refusals.note(link.wire.peer if link.wire else peer.name, outdated)
+            refuse(link, OUTDATED, outdated)
             return
         if follow.blank:
             log.info("%s has no copy yet, and is given one", peer.name)
@@ -172,6 +181,9 @@ class Exchange:
         def told(done: bool, sentences: list[str], epoch: int) -> None:  # noqa: FBT001 - takeover.Told
             link.send(Outcome(asked.id, done, [sentence[:2000] for sentence in sentences], epoch))
 
+        if refusal := self._member.right.refusal:  # before it promises anything, for that would end who leads
+            told(False, [refusal], self._member.promise.epoch)  # noqa: FBT003
+            return
         self._member.take_over(
             asked.epoch,
             accept_data_loss=asked.accept_data_loss,

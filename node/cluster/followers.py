@@ -31,6 +31,7 @@ ANOTHER_TIME = "another_time"
 NAME_TAKEN = "name_taken"
 DIFFERS = "differs"
 BEHIND = "behind"
+OUTDATED = "outdated"
 
 
 class Followers:

@@ -14,7 +14,7 @@ from ...replicas.frames import Accepted, Frame, Refused
 from ...replicas.link import Link
 from ...replicas.peers import MakeLink
 from ...replicas.ports import Network, Scheduler, Timer, parse_address
-from .followers import ANOTHER_TIME, DIFFERS, HISTORY_GONE, NAME_TAKEN
+from .followers import ANOTHER_TIME, DIFFERS, HISTORY_GONE, NAME_TAKEN, OUTDATED
 from .own_copy import OwnCopy
 
 log = logging.getLogger("onsale.replication")
@@ -219,7 +219,7 @@ class Following:
 
     def _refused(self, link: Link, refused: Refused) -> None:
         trouble = f"{self.source}: {refused.sentence}"
-        if trouble != self.trouble and refused.reason_code in (NAME_TAKEN, ANOTHER_TIME):
+        if trouble != self.trouble and refused.reason_code in (NAME_TAKEN, ANOTHER_TIME, OUTDATED):
             log.warning("can't follow %s", trouble)
         self.trouble = trouble
         link.close("")

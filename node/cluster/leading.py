@@ -5,6 +5,7 @@ while answers could not be given, and that who waits too long is told so.
 """
 
 import logging
+import time
 from collections.abc import Callable
 
 from ...engine.codes import Code
@@ -76,6 +77,9 @@ class Leading:
             members=state.members.rows,
             needed=lambda: self.standbys_needed,
             on_committed=self._committed,
+            seconds=time.perf_counter,  # uvloop counts in whole milliseconds
+            on_synced=meter.synced,
+            on_replicated=meter.replicated,
         )
         self.loop = CommandLoop(
             state,

@@ -160,7 +160,7 @@ class ClusterMember:
     def introduction(self) -> Introduction:
         replication, http = self.ports.addresses()
         who = (frames.PROTOCOL, self.settings.node_id, self.copy.journal_id, self.name, self.settings.voting)
-        return Introduction(*who, replication, http, self.settings.asks_nobody)
+        return Introduction(*who, replication, http, self.settings.asks_nobody, frames.FACTS)
 
     def _claim(self) -> Claim:
         return Claim(self.name, self.settings.node_id, self.ports.addresses()[0], self.copy.journal_id)

@@ -14,6 +14,7 @@ TICK_SECONDS = 0.1
 HEARTBEAT_TICKS = 2
 REPORT_TICKS = 5
 ANNOUNCE_TICKS = 10
+LONELY_TICKS_MAX = 80
 LONELY_TICKS = 10  # with nobody to follow, before the one who led last asks to lead again
 
 
@@ -22,6 +23,7 @@ class Pulse:
         self._member = member
         self._ticks = 0
         self._lonely_ticks = 0
+        self._lonely_ticks_max = LONELY_TICKS
         self._timer: Timer | None = None
 
     def start(self) -> None:
@@ -36,15 +38,19 @@ class Pulse:
         self._ticks += 1
         member = self._member
         member.right.tick()
-        member.succession.fall_silent_or_speak()
+        member.succession.watch()
         if member.leading is not None:
             member.leading.watch()
             if self._ticks % ANNOUNCE_TICKS == 0:
                 member.exchange.announce()
         following = member.following
         self._lonely_ticks = self._lonely_ticks + 1 if following is not None and not following.streaming else 0
-        if self._lonely_ticks > LONELY_TICKS:
+        if following is not None and following.streaming:
+            self._lonely_ticks_max = LONELY_TICKS
+        if self._lonely_ticks > self._lonely_ticks_max:
             self._lonely_ticks = 0
+            if member.right.store is not None:  # each time it has the lease for a moment, and others want it, too
+                self._lonely_ticks_max = min(self._lonely_ticks_max * 2, LONELY_TICKS_MAX)
             member.resume()
         fresh = member.leading is not None or (following is not None and following.is_fresh)
         if fresh and self._ticks % HEARTBEAT_TICKS == 0:

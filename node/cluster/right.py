@@ -21,7 +21,9 @@ MARGIN = 0.1  # of the lease's time, for clocks of unequal pace
 RENEWED_AFTER = 1 / 3  # of the lease's time
 AGAIN_SECONDS = 0.3  # when the store could not be asked
 LOOKED_AFTER = 0.05  # of the lease's time; a free lease is seen that much later
-LOOKED_SECONDS_MIN = 0.2
+LOOKED_SECONDS = (0.2, 0.5)  # at least, at most
+WITHOUT = "With --etcd nobody leads without its lease."
+GIVEN_UP = "It was given up before etcd answered."
 
 REACHED, UNREACHED = "reached", "unreached"
 
@@ -41,6 +43,7 @@ class RightToLead:
         self._holds = False
         self._until = 0.0
         self._asking = False
+        self._obtaining = 0  # questions under way
         self._ask_again_at = 0.0
         self._revision = 0
         self._turn = 0  # so that an answer from before the last change of hands is not taken for one about now
@@ -52,6 +55,16 @@ class RightToLead:
         if self.store is None or self.seen is None:
             return ""
         return UNREACHED if isinstance(self.seen, OutOfReach) else REACHED
+
+    @property
+    def holds(self) -> bool:
+        """It was granted to this node, and not given back or known to be lost; it may have run out."""
+        return self._holds
+
+    @property
+    def refusal(self) -> str:
+        """Why nobody needs to ask this node to lead now: it would be in vain. Empty: no reason is known."""
+        return f"{self.seen.sentence} {WITHOUT}" if isinstance(self.seen, OutOfReach) else ""
 
     @property
     def valid_seconds(self) -> float:
@@ -86,15 +99,18 @@ class RightToLead:
         return guarded
 
     def obtain(self, done: Obtained, *, by_order: bool = False) -> None:
-        """Have the right, now or later; `done` is told."""
+        """Have the right, now or later; `done` is told once: OutOfReach, too, if it was given up or asked for anew."""
         if self.store is None or (self._holds and not by_order and self._seconds() < self._until):
             done(Taken(self._revision))
             return
         self._turn += 1
         turn, asked_at = self._turn, self._seconds()
+        self._obtaining += 1
 
         def answered(reply: Taken | Refused | OutOfReach) -> None:
+            self._obtaining -= 1
             if turn != self._turn:
+                done(OutOfReach(GIVEN_UP))
                 return
             if isinstance(reply, Taken):
                 self._holds, self._revision = True, reply.revision
@@ -106,9 +122,9 @@ class RightToLead:
         self.store.take(self._claim(), by_order=by_order, done=answered)
 
     def release(self) -> None:
-        """Nobody leads here."""
+        """Nobody leads here; what is asked for now is not wanted any more."""
         self._turn += 1
-        if self._holds and self.store is not None:
+        if self.store is not None and (self._holds or self._obtaining):
             self._holds, self._until = False, 0.0
             self._ask_again_at = self._seconds() + AGAIN_SECONDS
             self.store.release()
@@ -116,7 +132,7 @@ class RightToLead:
     def tick(self) -> None:
         """Called again and again: renew it or look who has it, when that is due."""
         now = self._seconds()
-        if self.store is None or self._asking or now < self._ask_again_at:
+        if self.store is None or self._asking or self._obtaining or now < self._ask_again_at:
             return
         self._asking = True
         turn = self._turn
@@ -149,7 +165,8 @@ class RightToLead:
     def _looked(self, turn: int, reply: Seen | OutOfReach) -> None:
         self._asking = False
         assert self.store is not None
-        again_seconds = max(self.store.ttl_seconds * LOOKED_AFTER, LOOKED_SECONDS_MIN)
+        soonest, latest = LOOKED_SECONDS
+        again_seconds = min(max(self.store.ttl_seconds * LOOKED_AFTER, soonest), latest)
         self._ask_again_at = self._seconds() + (AGAIN_SECONDS if isinstance(reply, OutOfReach) else again_seconds)
         if turn == self._turn:
             self._note(reply)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ...replicas.failover import observe
 from ...replicas.frames import AskStatus, NodeStatus, Reply, Status
-from ...replicas.lease import OutOfReach, Refused, Taken
-from ...replicas.succession import Stay, Try, look, succeed
+from ...replicas.lease import OutOfReach, Refused, Seen, Taken
+from ...replicas.succession import Stay, Try, look, others_would_answer, succeed
 from .report import status_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("onsale.replication")
 
 STATUS_SECONDS = 0.3
-REST_SECONDS = 0.5  # after a try that failed
+REST_SECONDS = (0.5, 8.0)  # after a try that failed; twice as long after each, up to that: others have their turn
+RECENT_MS = 1_200  # reports come twice a second
 
 
 class Succession:
@@ -28,7 +29,9 @@ class Succession:
         self._free_since: float | None = None
         self._busy = False
         self._silent = False
+        self._short_since: float | None = None  # it leads, and lacks standbys
         self._rests_until = 0.0
+        self._rest_seconds = REST_SECONDS[0]
         self._said = ""
         member.right.on_seen = self._seen
         member.right.on_lost = self._lost
@@ -52,30 +55,63 @@ class Succession:
             member.step_down(reply.sentence, where)
 
     def _confirmed(self) -> bool:
-        """All who follow, and enough of them, said lately that they can't ask for the lease either."""
+        """All who follow, and enough of them, said a moment ago that they can't ask for the lease either."""
         member = self._member
         leading = member.leading
         if leading is None or leading.standbys_needed < 1:
             return False
-        followers = [sender.name for sender in member.followers.senders.values() if sender.voting]
-        lease = [report.lease for name in followers if (report := member.reports.of(name)) is not None]
+        reports = [
+            member.reports.of(sender.name, age_ms_max=RECENT_MS)
+            for sender in member.followers.senders.values()
+            if sender.voting
+        ]
         enough = leading.leader.standbys_in_step >= leading.standbys_needed
-        return enough and len(lease) == len(followers) and all(each == "unreached" for each in lease)
+        return enough and all(report is not None and report.lease == "unreached" for report in reports)
 
-    def fall_silent_or_speak(self) -> None:
-        """Calls are for whoever leads next, while this node may not answer."""
+    def watch(self) -> None:
+        """Called again and again. Calls are for whoever leads next, while this node may not answer."""
         member = self._member
-        leading, silent = member.leading, not member.right.may_answer()
+        leading = member.leading
         if leading is None or member.hand_over_under_way is not None:
-            self._silent = False
-        elif silent != self._silent:
+            self._silent, self._short_since = False, None
+            return
+        short = leading.leader.standbys_in_step < leading.standbys_needed
+        self._short_since = (self._short_since or member.ports.scheduler.time()) if short else None
+        if member.right.holds and self._is_of_no_use():
+            log.error("%s gives its lease up: it lacks its standbys, and they may do without it", member.name)
+            member.right.release()
+            leading.watch()
+        silent = not member.right.may_answer()
+        if silent != self._silent:
             self._silent = silent
             if silent:
-                log.error("%s answers nothing: its lease has run out, so another node may lead", member.name)
+                log.error("%s answers nothing: it has no lease any more, so another node may lead", member.name)
                 member.surroundings.pauses()
             else:
                 log.warning("%s answers again", member.name)
                 member.surroundings.leads(leading.loop)
+
+    def _is_of_no_use(self) -> bool:
+        """For longer than a lease it could answer nothing, and those whom it lacks may be enough without it."""
+        member, seen = self._member, self._member.right.seen
+        if self._short_since is None or not isinstance(seen, Seen) or seen.paused or member.right.store is None:
+            return False
+        if member.ports.scheduler.time() - self._short_since < member.right.store.ttl_seconds:
+            return False
+        rules = member.copy.rules()
+        following = sum(sender.voting for sender in member.followers.senders.values())
+        return others_would_answer(len(rules.voters), rules.sync_standbys, following)
+
+    def _leads_without(self, seen: Seen | OutOfReach) -> None:
+        """It lost the lease, and asks again and again, unless another one has it, or had better have it."""
+        member = self._member
+        if member.hand_over_under_way is not None:
+            return
+        holder = seen.holder if isinstance(seen, Seen) else None
+        if holder is not None and holder.node_id != member.settings.node_id:
+            member.step_down(f"{holder.name} has the lease.", holder.replication)
+        elif not self._is_of_no_use():
+            member.right.obtain(self._regained)
 
     # --- while it does not
 
@@ -84,21 +120,37 @@ class Succession:
         own, seen = status_of(member), member.right.seen
         if member.ended or not member.settings.voting or seen is None:
             return
-        if member.leading is not None:  # it lost the lease, and asks again and again
-            member.right.obtain(self._regained)
+        if member.leading is not None:
+            self._leads_without(seen)
             return
-        stay = look(own, seen)
+        now = member.ports.scheduler.time()
+        stay = look(own, seen) or self._served()
         if stay is not None:
             self._free_since = None
             self._say(stay)
             return
-        now = member.ports.scheduler.time()
         if self._free_since is None:
             self._free_since = now
         if self._busy or now < self._rests_until or member.is_changing:
             return
         self._busy = True
         self._ask(own)
+
+    def _served(self) -> Stay | None:
+        """Whoever it follows says that it answers, be it by the right of another store, or of none: so it shall."""
+        member = self._member
+        following = member.following
+        follower = following.follower if following is not None else None
+        if follower is None or not follower.accepted:
+            return None
+        self._rest_seconds = REST_SECONDS[0]
+        report = member.reports.of(follower.leader, age_ms_max=RECENT_MS)
+        if report is None or report.state != "serving":
+            return None
+        return Stay(
+            f"Nobody has the lease that {member.name} looks at, and {report.name} leads all the same. Should this "
+            "last: give all voters the same --etcd and --etcd-prefix.",
+        )
 
     def _ask(self, own: NodeStatus) -> None:
         member = self._member
@@ -149,8 +201,11 @@ class Succession:
     def _told(self, done: bool, _sentences: list[str], _epoch: int) -> None:  # noqa: FBT001 - takeover.Told
         """The takeover itself has logged its sentences."""
         self._free_since = None
-        if not done:
-            self._rests_until = self._member.ports.scheduler.time() + REST_SECONDS
+        if done:
+            self._rest_seconds = REST_SECONDS[0]
+        else:
+            self._rests_until = self._member.ports.scheduler.time() + self._rest_seconds
+            self._rest_seconds = min(self._rest_seconds * 2, REST_SECONDS[1])
             self._said = ""
 
     def _say(self, step: Stay | Try) -> None:

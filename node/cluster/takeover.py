@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...replicas.campaign import Campaign, Lost, Won
-from ...replicas.failover import may_lead, promises_needed
-from ...replicas.frames import AskLead, Outcome, Reply
+from ...replicas.failover import is_ahead, may_lead, promises_needed
+from ...replicas.frames import AskLead, NodeStatus, Outcome, Reply
 from ...replicas.lease import OutOfReach, Refused, Taken
 from ...replicas.sender import Sender
 from .report import status_of
+from .right import WITHOUT
 
 if TYPE_CHECKING:
     from .member import ClusterMember
@@ -60,7 +61,7 @@ class Takeover:
         if not self._began and not self._member.copy.writer.pending_batches:
             self._began = True
             right = self._member.right
-            right.obtain(self._obtained, by_order=not right.valid_seconds)
+            right.obtain(self._obtained, by_order=not right.holds)  # who tries by itself had it before
 
     def _obtained(self, reply: Taken | Refused | OutOfReach) -> None:
         """An operator's order, and the word of a leader that hands over, stand above whoever has the lease."""
@@ -69,7 +70,7 @@ class Takeover:
         if isinstance(reply, Taken):
             self._ask()
         else:
-            self._tell(done=False, sentences=[f"{reply.sentence} With --etcd nobody leads without its lease."])
+            self._tell(done=False, sentences=[f"{reply.sentence} {WITHOUT}"])
             self._member.takeover_lost()
 
     def _ask(self) -> None:
@@ -82,6 +83,12 @@ class Takeover:
         def ended(outcome: Won | Lost) -> None:
             member.ports.scheduler.call_soon(lambda: self._counted(outcome))
 
+        own = status_of(member)
+        insists = self._accept_data_loss or succeeds
+
+        def is_passed_over(other: NodeStatus) -> bool:
+            return not insists and is_ahead(other, own)
+
         self._campaign = Campaign(
             member.peers,
             epoch=self.epoch,
@@ -91,6 +98,7 @@ class Takeover:
             needed=0 if self._accept_data_loss else max(needed, 0),
             hear_all=self._accept_data_loss,
             must_include=rules.leader if succeeds else "",
+            is_passed_over=is_passed_over,
             timeout_seconds=PROMISES_SECONDS,
             done=ended,
         )
@@ -252,7 +260,9 @@ class NewEpoch:
         if member.leading is None or member.hand_over_under_way is not self:
             return
         scheduler = member.ports.scheduler
-        if member.leading.loop.idle and member.copy.at_rest:
+        if not member.right.may_answer():
+            member.step_down(self._reason)  # whoever has the lease leads next
+        elif member.leading.loop.idle and member.copy.at_rest:
             log.warning("%s asks for a later epoch: %s", member.name, self._reason)
             member.step_aside("This node begins a new epoch")
             member.overtake()

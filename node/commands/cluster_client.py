@@ -84,6 +84,12 @@ class ClusterClient:
             status, answer = _exchange(_connect(address), address, request, seconds)
         return _judged(status, answer, address)
 
+    def address_there(self) -> str:
+        """Of the first that takes the connection. Raises CommandFailed."""
+        connection, address = self._connected()
+        connection.close()
+        return str(address)
+
     def _connected(self) -> tuple[http.client.HTTPConnection, Address]:
         faults = []
         for address in self._addresses:

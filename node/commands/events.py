@@ -11,9 +11,8 @@ from typing import Any
 import click
 
 from ..exit_codes import ExitCode
-from .flags import SETTINGS, InOrder, examples, flag, format_flag, node_flag, token_flag
-from .operator_client import OperatorClient, client_of, organiser_flag
-from .operator_client import node_flag as any_node_flag
+from .flags import SETTINGS, InOrder, examples, flag, format_flag, token_flag
+from .operator_client import OperatorClient, client_of, node_flag, organiser_flag
 from .output import Bars, CommandFailed, failures_told, note, print_json, print_table
 
 
@@ -117,7 +116,7 @@ watch_flag = flag("--watch", is_flag=True, help="Show how far it is, until nothi
 @event_id_argument
 @watch_flag
 @flag("--yes", is_flag=True, help="Do it without asking back.")
-@any_node_flag
+@node_flag
 @organiser_flag
 @format_flag
 def cancel_event(*, event_id: int, watch: bool, yes: bool, node: str, token: str | None, file_format: str) -> None:
@@ -147,7 +146,7 @@ def cancel_event(*, event_id: int, watch: bool, yes: bool, node: str, token: str
 )
 @event_id_argument
 @watch_flag
-@any_node_flag
+@node_flag
 @organiser_flag
 @format_flag
 def show_progress(*, event_id: int, watch: bool, node: str, token: str | None, file_format: str) -> None:
@@ -191,7 +190,7 @@ def _with_node(node: str, token: str | None, work: Any) -> Any:
     from .catalogue_transfer import NodeClient, node_url
 
     try:
-        url = node_url(node)
+        url = node_url(client_of(node, token).address_there() if "," in node else node)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--node") from error
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import click
 
-from ..options import GateOptions, NodeOptions, TlsFiles, parse_address, parse_name
+from ..options import GateOptions, NodeOptions, TlsFiles, parse_address, parse_host, parse_name
 from .flags import SETTINGS, examples, flag
 from .lease_flags import etcd_options, lease_flags
 
 HOLD_SECONDS_MAX = 24 * 3600
 SYNC_STANDBYS_MAX = 16
+DRAIN_SECONDS_MAX = 3600
 
 
 def _address(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, int] | None:
@@ -44,10 +45,23 @@ def _name(_context: click.Context, _parameter: click.Parameter, value: str | Non
         raise click.BadParameter(str(error)) from error
 
 
+def _host(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return None if value is None else parse_host(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 def _hold_ms(_context: click.Context, _parameter: click.Parameter, value: float) -> int:
     if not (math.isfinite(value) and 0 < value <= HOLD_SECONDS_MAX):
         raise click.BadParameter(f"write a number of seconds above 0, up to {HOLD_SECONDS_MAX} (a day).")
     return max(round(value * 1000), 1)
+
+
+def _drain_seconds(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not (math.isfinite(value) and 0 <= value <= DRAIN_SECONDS_MAX):
+        raise click.BadParameter(f"write a number of seconds from 0 (stop at once) to {DRAIN_SECONDS_MAX} (an hour).")
+    return value
 
 
 def _limit(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -119,6 +133,13 @@ def _name_flag(default: str) -> Callable[[Any], Any]:
 
 _COMMON = (
     flag(
+        "--advertise",
+        callback=_host,
+        metavar="HOST",
+        help="The name or address by which other nodes reach this one, on the ports above; a name where the address "
+        "is another one after each start, as in containers.  [default: the address that leads to them]",
+    ),
+    flag(
         "--limit-per-user",
         callback=_limit,
         metavar="RATE/BURST",
@@ -156,10 +177,25 @@ _COMMON = (
     flag("--replication-key", type=_file, metavar="FILE", help="The certificate's key."),
     flag("--replication-authority", type=_file, metavar="FILE", help="Who signs the certificates of all nodes."),
     flag(
+        "--drain-seconds",
+        type=float,
+        default=0.0,
+        callback=_drain_seconds,
+        metavar="S",
+        help="After SIGTERM: for so long, or until nobody is connected, have balancers send nobody here (/readyz, "
+        "/replica and /primary answer 503) while everything is still answered; then stop.",
+    ),
+    flag(
         "--log-format",
         type=click.Choice(["human", "json"]),
         default="human",
         help="How the log is written to standard error.",
+    ),
+    flag(
+        "--access-log",
+        type=click.Choice(["off", "errors", "writes", "all"]),
+        default="off",
+        help="Which calls have a line there: request id, seq, route, status, milliseconds, user.",
     ),
 )
 

@@ -39,6 +39,8 @@ def failures_told() -> Iterator[None]:
 
     try:
         yield
+    except (errors.NewerJournal, errors.NewerCheckpoint) as error:
+        raise CommandFailed(str(error), ExitCode.REFUSED) from error
     except (errors.CorruptJournal, errors.CorruptCheckpoint) as error:
         raise CommandFailed(str(error), ExitCode.CORRUPT) from error
     except (errors.JournalFailed, errors.CheckpointFailed) as error:

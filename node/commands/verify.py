@@ -23,7 +23,7 @@ from ...engine.state import State, state_hash
 from ...journal.checkpoint import Loaded, load
 from ...journal.checkpoint_schema import SCHEMA_VERSION
 from ...journal.disk import RealDisk
-from ...journal.errors import CheckpointFailed, CorruptCheckpoint, CorruptJournal
+from ...journal.errors import CheckpointFailed, CorruptCheckpoint, CorruptJournal, NewerJournal
 from ...journal.reader import read_batches, walk_batches
 from ...journal.recovery import Recovered, recover
 from ...journal.segments import HEADER_BYTES as SEGMENT_HEADER_BYTES
@@ -86,7 +86,7 @@ def verify(
 
     `head`: one that was published, see heads.read_head.
 
-    Raises NoJournal, JournalFailed, CheckpointFailed, NewerCheckpoint.
+    Raises NoJournal, NewerJournal, JournalFailed, CheckpointFailed, NewerCheckpoint.
     """
     began = time.perf_counter()
     report = Report(data)
@@ -166,6 +166,8 @@ class _Verification:
                 repair=False,
                 progress=lambda done, total: self.progress("bytes and hashes", done, total),
             )
+        except NewerJournal:
+            raise  # nothing is wrong with it
         except CorruptJournal as error:
             report.fault(Finding(error.reason, error.seq, None, error.segment, error.offset))
             return None
@@ -240,6 +242,8 @@ class _Verification:
         try:
             for fact in facts:
                 apply(state, at_ms, fact)
+        except f.NewerFactsError as newer:
+            raise NewerJournal("the journal", 0, state.seq, str(newer)) from newer
         except (AssertionError, LookupError) as error:
             what = f"the engine can't apply {type(fact).__name__}: {error!r}"
             self.report.fault(Finding(what, state.seq, at_ms))

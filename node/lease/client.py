@@ -16,6 +16,8 @@ import aiohttp
 import orjson
 
 MEMBER_SECONDS: Final = 1.0  # one member that does not answer by then is left for the next
+ANSWER_BYTES_MAX: Final = 1 << 20
+NO_ETCD: Final = "what answers there is no etcd"
 _NOT_FOUND: Final = 5  # gRPC's codes
 _UNAUTHENTICATED: Final = 16
 _LOGIN_OVER: Final = "invalid auth token"
@@ -71,7 +73,7 @@ class EtcdClient:
         member_seconds: float = MEMBER_SECONDS,
     ) -> None:
         """`login`: etcd's user and password, where it asks for one."""
-        self.answer_seconds_max = member_seconds * len(members) * (2 if login else 1)
+        self.answer_seconds_max = member_seconds * len(members) * (4 if login else 1)
         self._members = list(members)  # the one that answered last comes first
         self._tls: ssl.SSLContext | bool = True if tls is None else tls
         self._login = login
@@ -89,6 +91,10 @@ class EtcdClient:
         for member in list(self._members):
             try:
                 answer = await self._ask(member, path, question)
+            except EtcdError as error:
+                if error.code != "unauthenticated":
+                    raise
+                troubles.append(f"{member}: {error}")
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 troubles.append(f"{member}: {_in_words(error)}")
             else:
@@ -99,16 +105,22 @@ class EtcdClient:
 
     async def _ask(self, member: str, path: str, question: dict[str, Any]) -> dict[str, Any]:
         if self._login is not None and not self._token:
-            name, password = self._login
-            answer = await self._post(member, "/v3/auth/authenticate", {"name": name, "password": password})
-            self._token = str(answer["token"])
+            await self._log_in(member, *self._login)
         try:
             return await self._post(member, path, question)
         except EtcdError as error:
             if error.code != "unauthenticated" or self._login is None:
                 raise
-            self._token = ""  # they are good for some minutes only
-            raise ValueError("it does not know this login any more") from error
+            await self._log_in(member, *self._login)  # tokens are good for some minutes only
+            return await self._post(member, path, question)
+
+    async def _log_in(self, member: str, name: str, password: str) -> None:
+        self._token = ""
+        answer = await self._post(member, "/v3/auth/authenticate", {"name": name, "password": password})
+        token = answer.get("token")
+        if not isinstance(token, str) or not token.isprintable():
+            raise ValueError(NO_ETCD)
+        self._token = token
 
     async def _post(self, member: str, path: str, question: dict[str, Any]) -> dict[str, Any]:
         if self._session is None:
@@ -117,11 +129,9 @@ class EtcdClient:
         async with self._session.post(
             member + path, data=orjson.dumps(question), headers=headers, ssl=self._tls, allow_redirects=False
         ) as response:
-            answer = orjson.loads(await response.read())
-            if not isinstance(answer, dict):
-                raise ValueError("what answers there is no etcd")  # noqa: TRY004 - as bytes that are no JSON
-            if response.status == 200 and "error" not in answer:
-                return answer
+            answer = await _read(response)
+        if response.status == 200 and "error" not in answer:
+            return answer
         return self._refused(answer, response.status)
 
     def _refused(self, answer: dict[str, Any], status: int) -> dict[str, Any]:
@@ -135,6 +145,22 @@ class EtcdClient:
         if code == _UNAUTHENTICATED or _LOGIN_OVER in sentence:
             raise EtcdError(f"etcd does not accept the login: {sentence}.", "unauthenticated")
         raise ValueError(sentence)
+
+
+async def _read(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    """Raises ValueError for what etcd would not say, be it without an end."""
+    told = bytearray()
+    async for part in response.content.iter_any():
+        told += part
+        if len(told) > ANSWER_BYTES_MAX:
+            raise ValueError(f"{NO_ETCD} (more than {ANSWER_BYTES_MAX} bytes)")
+    try:
+        answer = orjson.loads(told)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise ValueError(f"{NO_ETCD} (status {response.status})")  # noqa: TRY004 - as bytes that are no JSON
+    return answer
 
 
 def _in_words(error: BaseException) -> str:

@@ -16,7 +16,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from ...replicas.lease import Claim, Holder, Lost, OutOfReach, Refused, Seen, Taken
-from .client import EtcdClient, EtcdError, decoded, encoded
+from ...replicas.ports import parse_address
+from .client import NO_ETCD, EtcdClient, EtcdError, decoded, encoded
 
 TRIES: Final = 3  # when somebody else changes the key in between
 
@@ -107,19 +108,27 @@ class EtcdLease:
         holder, revision = None, 0
         if leader:
             revision = int(leader[0]["mod_revision"])
-            try:
-                value = msgspec.json.decode(decoded(leader[0]["value"]), type=_Value)
-                holder = Holder(value.name, bytes.fromhex(value.node_id), value.replication, revision)
-            except (msgspec.MsgspecError, ValueError):
-                raise EtcdError(
-                    f"the key {self._leader} in etcd holds what no Onsale node wrote: choose another --etcd-prefix"
-                ) from None
+            holder = self._holder(leader[0], revision)
         return _Found(
             holder,
             revision,
-            decoded(journal[0]["value"]).decode(errors="replace") if journal else "",
+            ascii(decoded(journal[0]["value"]).decode(errors="replace")[:64])[1:-1] if journal else "",
             int(journal[0]["mod_revision"]) if journal else 0,
             bool(paused),
+        )
+
+    def _holder(self, key: dict[str, Any], revision: int) -> Holder:
+        """Raises EtcdError for what a person wrote there; it would stand there for ever."""
+        try:
+            value = msgspec.json.decode(decoded(key["value"]), type=_Value)
+            parse_address(value.replication)
+            if int(key.get("lease", 0)) and value.name.isprintable():
+                return Holder(value.name, bytes.fromhex(value.node_id), value.replication, revision)
+        except (msgspec.MsgspecError, ValueError):
+            pass
+        raise EtcdError(
+            f"the key {self._leader} in etcd holds what no Onsale node wrote: delete it, or choose another "
+            "--etcd-prefix."
         )
 
     async def _take(self, claim: Claim, *, by_order: bool) -> Taken | Refused:
@@ -143,9 +152,7 @@ class EtcdLease:
 
     async def _put(self, claim: Claim, found: _Found) -> int:
         """Write the key if nothing has changed since it was looked at; its revision, or 0."""
-        if not self._lease_id:
-            granted = await self._client.call("/v3/lease/grant", {"TTL": str(round(self.ttl_seconds))})
-            self._lease_id = int(granted["ID"])
+        await self._have_whole_lease()
         value = _Value(claim.name, claim.node_id.hex(), claim.replication)
         puts = [
             {
@@ -166,19 +173,28 @@ class EtcdLease:
         try:
             answer = await self._client.call("/v3/kv/txn", {"compare": unchanged, "success": puts})
         except EtcdError as error:
-            self._lease_id = 0  # it may have run out, or have the key: the next one is another
             if error.code == "not_found":
+                self._lease_id = 0
                 return 0
             raise
         return int(answer["header"]["revision"]) if answer.get("succeeded") else 0
 
+    async def _have_whole_lease(self) -> None:
+        """With all of its time before it: whoever asked counts from when it asked."""
+        if not await self._keep_alive():
+            granted = await self._client.call("/v3/lease/grant", {"TTL": str(round(self.ttl_seconds))})
+            self._lease_id = int(granted["ID"])
+
+    async def _keep_alive(self) -> bool:
+        """False: there is none any more."""
+        if self._lease_id:
+            answer = await self._client.call("/v3/lease/keepalive", {"ID": str(self._lease_id)})
+            if int(answer.get("result", {}).get("TTL", 0)) <= 0:
+                self._lease_id = 0
+        return bool(self._lease_id)
+
     async def _renew(self) -> Taken | Lost:
-        lease_id = self._lease_id
-        if not lease_id:
-            return Lost()
-        answer = await self._client.call("/v3/lease/keepalive", {"ID": str(lease_id)})
-        if int(answer.get("result", {}).get("TTL", 0)) <= 0:
-            self._lease_id = 0
+        if not await self._keep_alive():
             return Lost()
         found = await self._find()
         if found.holder is None or found.holder.node_id != self._node_id:
@@ -205,7 +221,12 @@ class EtcdLease:
 
     async def _told(self, work: Awaitable[T], done: Callable[[T | OutOfReach], None]) -> None:
         try:
-            outcome: T | OutOfReach = await work
+            async with asyncio.timeout(self.answer_seconds_max):
+                outcome: T | OutOfReach = await work
         except EtcdError as error:
             outcome = OutOfReach(str(error))
-        done(outcome)
+        except TimeoutError:
+            outcome = OutOfReach("etcd answers too slowly to be of use.")
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):  # its answer has another shape
+            outcome = OutOfReach(f"no member of etcd can answer ({NO_ETCD}).")
+        asyncio.get_running_loop().call_soon(done, outcome)

@@ -9,7 +9,8 @@ from onsale.http.access.auth import Authenticator, issue_token
 from onsale.http.api import Api
 from onsale.http.call import PROBLEM, Answer, Call
 from onsale.http.hot import make_hot
-from onsale.http.metrics import Metrics, Reading
+from onsale.http.measures.reading import Reading
+from onsale.http.metrics import Metrics
 from onsale.http.routes import handle
 from onsale.tests.http.engine_gateway import EngineGateway
 

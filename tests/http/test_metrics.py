@@ -11,15 +11,10 @@ from onsale.engine.codes import Code
 from onsale.engine.commands import Book, Sweep
 from onsale.engine.replies import Booked, Done, InLine, Refusal
 from onsale.http.gateway import ROLES
-from onsale.http.metrics import (
-    CONTENT_TYPE,
-    MEMBERS_SHOWN_MAX,
-    ROUTES_MAX,
-    Histogram,
-    MemberReading,
-    Metrics,
-    Reading,
-)
+from onsale.http.measures.gauges import MEMBERS_SHOWN_MAX
+from onsale.http.measures.histogram import Histogram
+from onsale.http.measures.reading import MemberReading, Reading
+from onsale.http.metrics import CONTENT_TYPE, ROUTES_MAX, Metrics
 
 BOOK = Book("u-1", 1, 300_000)
 BOOKED = Booked(1, 1, "u-1", 1, "standard", 1, 100, "EUR", 0, 300_000)

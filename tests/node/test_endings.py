@@ -14,6 +14,7 @@ from onsale.journal.errors import (
     FolderLocked,
     JournalFailed,
     NewerCheckpoint,
+    NewerJournal,
 )
 from onsale.node.endings import CannotListen, FolderGone, OpenToTheWorld, exit_code, sentence
 from onsale.node.tickets import DamagedTicketKey
@@ -35,6 +36,7 @@ die(FolderGone("gone"))
         (PermissionError(errno.EACCES, "Permission denied"), 1),
         (OpenToTheWorld(), 4),
         (NewerCheckpoint(), 4),
+        (NewerJournal("a.segment", 0, 1, "reason"), 4),
         (CorruptJournal("a.segment", 0, 1, "reason"), 6),
         (CorruptCheckpoint(), 6),
         (DamagedTicketKey(), 6),

@@ -74,3 +74,9 @@ def test_an_address_that_others_can_use_is_left_as_it_is(address: str) -> None:
 def test_for_all_addresses_the_one_that_leads_to_the_others() -> None:
     assert advertised("0.0.0.0:7400", ["127.0.0.1:9999"]) == "127.0.0.1:7400"
     assert advertised("0.0.0.0:7400", ["127.0.0.1:9999", "10.0.0.1:1"]).endswith(":7400")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:7400", "10.0.0.7:7400"])
+def test_what_the_operator_says_goes_before(address: str) -> None:
+    assert advertised(address, [], "node-1.example") == "node-1.example:7400"
+    assert advertised(address, [], "2001:db8::1") == "[2001:db8::1]:7400"

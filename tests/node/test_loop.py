@@ -26,7 +26,8 @@ class ByHand:
         self.soon: list[Callable[[], object]] = []
         self.later: list[tuple[float, Callable[[], object]]] = []
         self.appended: list[tuple[int, list[f.Fact]]] = []
-        self.synced = 0
+        self.synced_seq = 0
+        self.timed = 0
         self.counted: list[tuple[int, int]] = []
         self.loop = CommandLoop(
             State(), self, self, lambda: self.now_ms, hold_ms=HOLD_MS, durable=Durable(0, b"\0"), meter=self
@@ -34,6 +35,13 @@ class ByHand:
 
     def decided(self, command: object, reply: object) -> None:
         pass
+
+    def decide_took(self, seconds: float) -> None:
+        self.timed += 1
+
+    def synced(self, seconds: float) -> None: ...
+
+    def replicated(self, seconds: float) -> None: ...
 
     def committed(self, facts: int, size_bytes: int, seconds: float) -> None:
         self.counted.append((facts, size_bytes))
@@ -61,8 +69,8 @@ class ByHand:
 
     def sync(self) -> None:
         """The disk has the batch that was appended last."""
-        self.synced += len(self.appended[-1][1])
-        self.loop.became_durable(self.synced, bytes([len(self.appended)]))
+        self.synced_seq += len(self.appended[-1][1])
+        self.loop.became_durable(self.synced_seq, bytes([len(self.appended)]))
 
     def settle(self) -> None:
         while not self.loop.idle:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from onsale.node.options import default_name, parse_address, parse_name
+from onsale.node.options import default_name, parse_address, parse_host, parse_name
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,14 @@ def test_no_names(name: str) -> None:
 
 def test_the_machines_own_name_is_one() -> None:
     assert parse_name(default_name())
+
+
+@pytest.mark.parametrize("host", ["onsale-0.onsale-nodes", "10.0.0.7", "2001:db8::1"])
+def test_a_host_by_which_others_reach_a_node(host: str) -> None:
+    assert parse_host(host) == host
+
+
+@pytest.mark.parametrize("host", ["", "node:7400", "[2001:db8::1]", "http://node", "a b"])
+def test_what_is_no_host(host: str) -> None:
+    with pytest.raises(ValueError, match="neither a host name nor an IP address"):
+        parse_host(host)

@@ -6,10 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onsale.replicas.failover import may_lead, observe
+from onsale.replicas.failover import is_ahead, may_lead, observe
 from onsale.replicas.frames import NodeStatus, Voter
 from onsale.replicas.lease import Holder, OutOfReach, Seen
-from onsale.replicas.succession import TURN_SECONDS, Stay, Try, look, succeed
+from onsale.replicas.succession import (
+    PASSED_OVER_SECONDS,
+    TURN_SECONDS,
+    Stay,
+    Try,
+    look,
+    others_would_answer,
+    succeed,
+)
 
 FREE = Seen(None, paused=False)
 
@@ -65,7 +73,19 @@ def test_who_has_most_goes_first() -> None:
     step = tries(succeed(ahead, both, free_seconds=0))
     assert step.above_epoch == 3
     assert "everything up to seq 100" in step.sentence
-    assert stays(succeed(behind, both, free_seconds=99)).sentence == "C has more than B, and goes first."
+    assert stays(succeed(behind, both, free_seconds=2)).sentence == "C has more than B, and goes first."
+    urgent = stays(succeed(behind, both, free_seconds=99))
+    assert urgent.urgent
+    assert "C has more than B" in urgent.sentence
+
+
+def test_who_has_more_and_does_not_lead_is_passed_over_in_the_end() -> None:
+    """What enough others lack was never answered."""
+    ahead, behind, equal = status("A", 100), status("B", 90), status("C", 90)
+    all_three = observe([ahead, behind, equal])
+    assert not stays(succeed(behind, all_three, free_seconds=PASSED_OVER_SECONDS)).urgent
+    tries(succeed(behind, all_three, free_seconds=PASSED_OVER_SECONDS + TURN_SECONDS))
+    stays(succeed(equal, all_three, free_seconds=PASSED_OVER_SECONDS + TURN_SECONDS))
 
 
 def test_of_equals_the_second_waits_its_turn() -> None:
@@ -120,6 +140,16 @@ def test_whoever_tries_may_lead_once_all_who_answer_promise(data: st.DataObject)
     ]
     trying = [each for each in statuses if isinstance(succeed(each, observe(statuses), free_seconds=99), Try)]
     for own in trying:
-        assert may_lead(own, statuses, epoch=9).leads
+        assert may_lead(own, [each for each in statuses if not is_ahead(each, own)], epoch=9).leads
     if len(there) >= len(voters) - k:
         assert trying, "somebody tries"
+
+
+@pytest.mark.parametrize(
+    ("voters", "k", "following", "would"),
+    [(3, 1, 0, True), (3, 1, 1, False), (2, 1, 0, False), (3, 2, 1, False), (5, 2, 1, True), (4, 2, 1, False)],
+)
+def test_whether_others_would_answer_without_the_one_that_leads(
+    voters: int, k: int, following: int, would: bool
+) -> None:
+    assert others_would_answer(voters, k, following) == would

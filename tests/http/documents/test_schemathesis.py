@@ -31,7 +31,8 @@ from onsale.http.documents.openapi import describe, openapi_document
 from onsale.http.documents.openapi_schemas import REQUESTS
 from onsale.http.gateway import TicketCode
 from onsale.http.hot import make_hot
-from onsale.http.metrics import Metrics, Reading
+from onsale.http.measures.reading import Reading
+from onsale.http.metrics import Metrics
 from onsale.http.wire.times import format_ms
 from onsale.tests.http.engine_gateway import EngineGateway
 

@@ -23,6 +23,7 @@ from onsale.replicas.frames import PROTOCOL, Frame, Introduction
 from onsale.replicas.link import Link
 from onsale.replicas.refusals import RefusalLog
 from onsale.tests.simulation.disk import SimulatedDisk
+from onsale.tests.simulation.lease import SimulatedLeases
 from onsale.tests.simulation.network import SimulatedNetwork
 from onsale.tests.simulation.scheduler import NodeScheduler, SimulatedTime
 from onsale.tests.simulation.writer import SimulatedWriter
@@ -38,15 +39,23 @@ class Uncounted:
 
     def decided(self, command: Command, reply: Reply) -> None: ...
 
+    def decide_took(self, seconds: float) -> None: ...
+
+    def synced(self, seconds: float) -> None: ...
+
+    def replicated(self, seconds: float) -> None: ...
+
     def committed(self, facts: int, size_bytes: int, seconds: float) -> None: ...
 
 
 class Group:
     """Machines of one network."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, lease_seconds: float = 0) -> None:
+        """`lease_seconds` 0: an operator's word is all there is."""
         self.time = SimulatedTime()
         self.random = Random(seed)
+        self.leases = SimulatedLeases(self.time, Random(seed), lease_seconds) if lease_seconds else None
         self.network = SimulatedNetwork(self.time, self.random)
         self.machines: dict[str, Machine] = {}
 
@@ -116,6 +125,7 @@ class Machine:
         self.disk = SimulatedDisk(ord(name[0]))
         self.told: list[tuple[str, Any]] = []
         self.loop: CommandLoop | None = None
+        self.asks_for_lease = group.leases is not None and voting
         self.again = False  # it asked for another life
         self.lives = 0
         self.sync_us = 300
@@ -158,6 +168,7 @@ class Machine:
             except JournalError as error:
                 scheduler.call_soon(done, error)
 
+        leases = self.group.leases
         return MemberPorts(
             scheduler=scheduler,
             network=self.group.network.of(self.name, scheduler),
@@ -174,6 +185,7 @@ class Machine:
             nonce=lambda: self.group.random.randbytes(32),
             ticket_key=lambda: b"k" * 32,
             addresses=lambda: (self.address, f"http://{self.name}"),
+            lease=None if leases is None or not self.asks_for_lease else leases.of(self.name, scheduler),
         )  # fmt: skip
 
     # --- who uses it
@@ -182,10 +194,12 @@ class Machine:
         """A write; the list fills when it is answered."""
         answers: list[Reply] = []
         loop = self.member.loop
-        if loop is None:
+
+        def refuse(*_arguments: object) -> None:
             answers.append(Refusal(0, Code.NO_PRIMARY, "It does not lead.", {}))
-        else:
-            loop.submit(SaveUser(user, user), key, lambda reply, _replayed: answers.append(reply))
+
+        submit = refuse if loop is None else self.member.right.guarded(loop.submit, refuse)
+        submit(SaveUser(user, user), key, lambda reply, _replayed: answers.append(reply))
         return answers
 
     def answered(self, user: str = "ada") -> bool:

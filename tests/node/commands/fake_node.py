@@ -9,7 +9,8 @@ from aiohttp import web
 from onsale.http.access.auth import Authenticator
 from onsale.http.api import Api
 from onsale.http.application import make_application
-from onsale.http.metrics import Metrics, Reading
+from onsale.http.measures.reading import Reading
+from onsale.http.metrics import Metrics
 from onsale.tests.http.api_calls import KEY
 from onsale.tests.http.engine_gateway import EngineGateway
 

@@ -74,3 +74,12 @@ def test_a_node_that_takes_an_order_and_says_nothing(server: socket.socket, monk
 )
 def test_addresses_as_people_write_them(text: str, expected: list[Any]) -> None:
     assert [str(each) for each in parse_addresses(text)] == expected
+
+
+def test_the_first_that_is_there_is_named(server: socket.socket) -> None:
+    port = server.getsockname()[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = free.getsockname()[1]
+        client = ClusterClient(parse_addresses(f"127.0.0.1:{nobody},127.0.0.1:{port}"), None)
+        assert client.address_there() == f"http://127.0.0.1:{port}"

@@ -1,0 +1,1 @@
+"""How many read replicas there are: rules, a pure decision, and the hands that start, admit, drain and stop."""
