@@ -74,7 +74,7 @@ class Balancer:
         given_up_at = time.monotonic() + START_SECONDS_MAX
         while True:
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer = await self._reach()
             except OSError:
                 assert self.process.poll() is None, self.said()
                 assert time.monotonic() < given_up_at, self.said()
@@ -82,6 +82,11 @@ class Balancer:
             else:
                 writer.close()
                 return self
+
+    async def _reach(self) -> asyncio.StreamWriter:
+        """Once it listens everywhere. Raises OSError."""
+        _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        return writer
 
     def said(self) -> str:
         return (self.folder / "output").read_text()
@@ -190,6 +195,11 @@ class HaProxy(Balancer):
         return subprocess.run(
             command, capture_output=True, text=True, check=False, env=os.environ | self._environment()
         )
+
+    async def _reach(self) -> asyncio.StreamWriter:
+        _, writer = await asyncio.open_unix_connection(str(self.socket))
+        writer.close()
+        return await super()._reach()
 
     async def order(self, line: str) -> str:
         """Of the runtime API, as a scaler gives it."""
