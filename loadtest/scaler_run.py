@@ -3,8 +3,8 @@
 A primary and a standby; nginx sends reads to the standby and to whatever replicas the scaler adds; Prometheus scrapes
 all of them. Nodes that serve reads are stopped most of the time (SIGSTOP, SIGCONT), so that a modest load is too much
 for one of them: how much one can take is measured first. Then the load rises to twice that, stays, and falls while
-Prometheus is gone, which comes back later. Beside that, readings that flap. Exits with 1 when a request failed, replicas
-were taken away without a reading, flapping moved anything, or p99 did not come back.
+Prometheus is gone, which comes back later. Beside that, readings that flap. Exits with 1 when a request failed,
+replicas were taken away without a reading, flapping moved anything, or p99 did not come back.
 
 Owns the course of the run and what is told of it. Needs nginx and Prometheus.
 """
