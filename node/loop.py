@@ -30,6 +30,7 @@ REPLIES_MAX = 50_000  # that wait for one batch
 TOLD_PER_TURN = 256  # listeners, replies and reads, before others have their turn: a slow disk brings thousands at once
 FACTS_PASSED_OVER = 16  # cost about as much as one that somebody is told
 CHORES_PER_SLICE = 128
+CHORE_FACTS_PER_SLICE = 128  # one chore may lead to several
 TICK_SECONDS = 0.025
 DECIDED_PER_SAMPLE = 16  # of so many commands one is timed
 
@@ -197,9 +198,9 @@ class CommandLoop:
             replies, readers = batch.replies, batch.readers
             batch.replies, batch.readers = [], deque()
             for done, _, _ in replies:
-                _answer(done, refusal, replayed=False)
+                _tell("a reply could not be given", done, refusal, False)  # noqa: FBT003
             for reader, _ in readers:
-                _show(reader, None)
+                _tell("a read could not be answered", reader, None)
 
     def record(self, command: Command) -> Reply:
         """Decide and apply something of the node's own, whatever callers are told; nobody waits for it."""
@@ -334,10 +335,10 @@ class CommandLoop:
         while left > 0 and readers:
             reader, seq = readers.popleft()
             left -= 1
-            _show(reader, seq)
+            _tell("a read could not be answered", reader, seq)
         while left > 0 and own:
             left -= 1
-            _tell_own(own.popleft())
+            _tell("a part of this node failed", own.popleft())
         return left
 
     def _tell_facts(self, batch: _Batch, left: int) -> int:
@@ -372,28 +373,18 @@ class CommandLoop:
         now_ms = staged.at_ms if staged is not None else self.now_ms()
         due = chores.due(self.state, now_ms, self.hold_ms, CHORES_PER_SLICE)
         self._more_due = len(due) >= CHORES_PER_SLICE
+        seq_max = self.state.seq + CHORE_FACTS_PER_SLICE
         for command in due:
             facts, _, _ = decide(self.state, now_ms, command)
             if facts:
                 self._stage(now_ms, facts)
+            if self.state.seq >= seq_max:
+                self._more_due = True
+                return
 
 
-def _answer(done: Done, reply: Reply, *, replayed: bool) -> None:
+def _tell(failed: str, told: Callable[..., None], *what: object) -> None:
     try:
-        done(reply, replayed)
+        told(*what)
     except Exception:
-        log.exception("a reply could not be given: %r", reply)
-
-
-def _show(reader: DurableDone, seq: int | None) -> None:
-    try:
-        reader(seq)
-    except Exception:
-        log.exception("a read could not be answered")
-
-
-def _tell_own(seen: Callable[[], None]) -> None:
-    try:
-        seen()
-    except Exception:
-        log.exception("a part of this node failed")
+        log.exception("%s: %r", failed, what)

@@ -311,6 +311,25 @@ def test_what_is_due_is_done_without_waiting_for_the_next_tick() -> None:
     assert all(len(facts) <= loop_module.CHORES_PER_SLICE for _, facts in by_hand.appended[2:])
 
 
+def test_a_slice_of_what_is_due_is_bounded_by_what_it_leads_to() -> None:
+    count = loop_module.CHORES_PER_SLICE
+    by_hand = with_event(capacity=count)
+    for number in range(2 * count):  # as many hold as wait: every hold that lapses gives its place to the next
+        by_hand.ask(Book(f"user-{number}", 1, HOLD_MS))
+    by_hand.settle()
+    by_hand.now_ms += HOLD_MS + 1
+    before = len(by_hand.appended)
+    by_hand.loop.start()
+    while by_hand.soon or not by_hand.loop.idle:
+        by_hand.settle()
+        by_hand.turn()
+    slices = [facts for _, facts in by_hand.appended[before:]]
+    assert sum(type(fact) is f.Lapsed for facts in slices for fact in facts) == count
+    assert len(slices) > 1
+    longest_of_one_chore = 2
+    assert all(len(facts) < loop_module.CHORE_FACTS_PER_SLICE + longest_of_one_chore for facts in slices)
+
+
 def test_no_more_wait_for_a_slow_disk_than_the_bound_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_module, "REPLIES_MAX", 50)
     by_hand = with_event(capacity=1_000)
