@@ -4,12 +4,15 @@ Skipped where there is no Chromium.
 """
 
 import asyncio
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
+from cluster import Cluster
 from nodes import Client, Node
 from playwright.async_api import Browser, Page, async_playwright, expect
 
@@ -192,6 +195,48 @@ async def test_a_node_that_is_killed_in_the_middle_loses_nothing(browser: Browse
     await asyncio.to_thread(node.start)
     await expect(ada.page.get_by_role("heading", name="Yours")).to_be_visible(timeout=20_000)
     await expect(ada.page.get_by_text("can't be reached at the moment")).to_be_hidden()
+
+
+async def test_a_hold_that_lapses_is_counted_down_by_the_nodes_clock_and_explained(
+    browser: Browser, tmp_path: Path
+) -> None:
+    node = Node(tmp_path / "data", "--hold-seconds", "3")
+    await asyncio.to_thread(node.start)
+    try:
+        async with Client(node.url) as client:
+            event = await client.create_event(name="Too slow")
+        ada = await visit(browser, node)
+        await ada.page.add_init_script("const real = Date.now; Date.now = () => real() - 3_600_000")  # an hour behind
+        await ada.open(event)
+        await ada.say_who("Ada")
+        await ada.hold()
+        left = ada.page.get_by_role("timer", name="Time left")
+        await expect(left).to_have_text(re.compile(r"0:0[1-4]"))
+        await expect(ada.page.get_by_text("your tickets were released")).to_be_visible()
+        await expect(left).to_have_count(0)
+        await ada.page.get_by_role("button", name="Hold them for me").click()
+        await ada.pay("pm_card_visa")
+        await expect(ada.page.get_by_role("heading", name="Yours")).to_be_visible()
+        assert ada.faults == []
+    finally:
+        node.end()
+
+
+async def test_a_failover_in_the_middle_of_a_payment(browser: Browser, tmp_path: Path) -> None:
+    async with Cluster(tmp_path) as cluster:
+        event = await cluster.clients["a"].create_event(name="Failover")
+        ada = await visit(browser, cluster.nodes["c"])
+        await ada.open(event)
+        await ada.say_who("Ada")
+        await ada.hold()
+        cluster.nodes["a"].kill()
+        await ada.page.get_by_role("button", name="Pay").click()
+        ended = await cluster.order("b", "failover")
+        assert ended.code == 0, ended
+        await expect(ada.page.get_by_role("heading", name="Yours")).to_be_visible(timeout=20_000)
+        booking = (await cluster.clients["b"].call("GET", "/booking/1"))[1]
+        assert (booking["status"], booking["amount"]) == ("confirmed", "10.00")
+        assert ada.faults == []
 
 
 async def test_in_german_and_in_the_dark(browser: Browser, node: Node) -> None:

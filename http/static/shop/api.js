@@ -81,6 +81,18 @@ function nowReached(value) {
 // Another tab of this browser has changed something.
 addEventListener("storage", (event) => event.key?.startsWith(KEPT) && tell());
 
+// --- the time, by the node's clock: a visitor's may be wrong, and holds end by the node's
+
+let aheadMs = 0;
+
+export const now = () => Date.now() + aheadMs;
+
+function setClock(headers) {
+  if (!headers.get("Cache-Control")?.includes("no-store")) return; // may have lain in a cache
+  const ahead = Date.parse(headers.get("Date")) + 500 - Date.now(); // whole seconds, cut
+  if (!Number.isNaN(ahead)) aheadMs = Math.abs(ahead) < 1_500 ? 0 : ahead;
+}
+
 // --- asking
 
 export class Problem extends Error {
@@ -110,6 +122,7 @@ async function once(method, path, body, key, signal) {
     signal: AbortSignal.any?.([AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])]) ?? signal,
     cache: "no-cache",
   });
+  setClock(response.headers);
   const document = response.status === 204 ? {} : await response.json();
   if (!response.ok) throw new Problem(response.status, document);
   const seq = Number(response.headers.get("Onsale-Seq") ?? 0);

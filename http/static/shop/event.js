@@ -1,7 +1,7 @@
 // One event: what it is, what is left, and the way to a ticket: through the waiting room, if it has one, to a hold.
 
 import { html, useState } from "../vendor/preact-htm.js";
-import { me, send, solvedChallenge, write } from "./api.js";
+import { me, solvedChallenge, write } from "./api.js";
 import { HeldBookings } from "./hold.js";
 import { Fault, Heading, Introduction, useKept, useReading, useWork } from "./parts.js";
 import { placeOf, WaitingRoom } from "./room.js";
@@ -35,7 +35,7 @@ export function EventView({ eventId, useNews }) {
       <${Heading}>${it.name}<//>
       <p class="lead">${day(it.startsAt, true)}<br />${[it.venue, it.city, it.country].filter(Boolean).join(", ")}</p>
       ${it.description && html`<p>${it.description}</p>`}
-      <${HeldBookings} bookings=${here} changed=${changed} useNews=${useNews} />
+      <${HeldBookings} bookings=${here} onSale=${counts.status === "on_sale"} changed=${changed} />
       <${Types} event=${it} counts=${counts} />
       <${WayIn} event=${it} counts=${counts} changed=${changed} useNews=${useNews} />
     </article>
@@ -120,6 +120,3 @@ function Choice({ event, counts, queueToken, changed }) {
     <${Fault} error=${error} />
   </div>`;
 }
-
-// Leaves a place in a waiting room, or a booking.
-export const giveUp = (path) => send("DELETE", path, undefined, { patient: true });

@@ -1,16 +1,20 @@
 // What somebody has at an event: a place in line, a hold with its countdown and the way to pay, and the tickets.
 
 import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
-import { me, send, settings, write } from "./api.js";
+import { me, now, send, settings, write } from "./api.js";
 import { Countdown, Fault, useWork } from "./parts.js";
 import { money, number, t } from "./text.js";
 
 const OPEN = new Set(["held", "paying", "waiting"]);
 const LOOKED_AT_MS = 1_500;
 
-export function HeldBookings({ bookings, changed }) {
+export function HeldBookings({ bookings, onSale, changed }) {
   const shown = bookings.filter((each) => OPEN.has(each.status) || each.status === "confirmed");
-  return shown.map((each) => html`<${BookingCard} key=${each.bookingId} booking=${each} changed=${changed} />`);
+  const last = bookings.reduce((newest, each) => (each.bookingId > (newest?.bookingId ?? 0) ? each : newest), null);
+  return html`
+    <div role="status">${onSale && last?.status === "expired" && shown.length === 0 && html`<p class="banner">${t("lapsed")}</p>`}</div>
+    ${shown.map((each) => html`<${BookingCard} key=${each.bookingId} booking=${each} changed=${changed} />`)}
+  `;
 }
 
 export function BookingCard({ booking, changed }) {
@@ -41,9 +45,9 @@ function GiveUp({ booking, changed }) {
 }
 
 function Paying({ booking, changed }) {
-  const over = new Date(booking.expiresAt) < Date.now();
+  const over = new Date(booking.expiresAt) < now();
   useEffect(() => {
-    const timer = setTimeout(changed, Math.max(500, new Date(booking.expiresAt) - Date.now() + 700));
+    const timer = setTimeout(changed, Math.max(500, new Date(booking.expiresAt) - now() + 700));
     return () => clearTimeout(timer);
   }, [booking.expiresAt, over]);
   return html`

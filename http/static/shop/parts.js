@@ -1,7 +1,7 @@
 // What every view is made of: what is asked and shown again and again, and who somebody is.
 
 import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
-import { Problem, introduce, me, onChange, read, settings, signIn } from "./api.js";
+import { Problem, introduce, me, now, onChange, read, settings, signIn } from "./api.js";
 import { said, span, t } from "./text.js";
 
 // Something of the API, asked again every `everyMs`, while the page is looked at.
@@ -73,7 +73,7 @@ export const Fault = ({ error }) => error && html`<p class="fault" role="alert">
 
 export function Countdown({ until, label }) {
   useSecond();
-  const seconds = (new Date(until) - Date.now()) / 1000;
+  const seconds = (new Date(until) - now()) / 1000;
   return html`<span class=${seconds < 60 ? "countdown soon" : "countdown"} role="timer" aria-label=${label}>${span(seconds)}</span>`;
 }
 
