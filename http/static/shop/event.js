@@ -2,8 +2,9 @@
 
 import { html, useState } from "../vendor/preact-htm.js";
 import { me, solvedChallenge, write } from "./api.js";
-import { HeldBookings } from "./hold.js";
+import { HeldBookings, isShown } from "./hold.js";
 import { Fault, Heading, Introduction, useKept, useReading, useWork } from "./parts.js";
+import { Poster } from "./poster.js";
 import { placeOf, WaitingRoom } from "./room.js";
 import { SeatMap } from "./seats.js";
 import { stateOf } from "./search.js";
@@ -32,15 +33,19 @@ export function EventView({ eventId, useNews }) {
   };
   return html`
     <article>
+      <${Poster} eventId=${it.id} />
       <${Heading}>${it.name}<//>
       <p class="lead">${day(it.startsAt, true)}<br />${[it.venue, it.city, it.country].filter(Boolean).join(", ")}</p>
       ${it.description && html`<p>${it.description}</p>`}
       <${HeldBookings} bookings=${here} onSale=${counts.status === "on_sale"} changed=${changed} />
       <${Types} event=${it} counts=${counts} />
-      <${WayIn} event=${it} counts=${counts} changed=${changed} useNews=${useNews} />
+      <${MoreOrFirst} has=${here.some(isShown)}><${WayIn} event=${it} counts=${counts} changed=${changed} useNews=${useNews} /><//>
     </article>
   `;
 }
+
+// Who has something, or waits for it, is not asked at once whether it shall be more.
+const MoreOrFirst = ({ has, children }) => (has ? html`<details><summary>${t("get_more")}</summary>${children}</details>` : children);
 
 function Types({ event, counts }) {
   const left = new Map(counts.ticketTypes.map((each) => [each.id, each]));

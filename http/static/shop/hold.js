@@ -8,8 +8,10 @@ import { money, number, t } from "./text.js";
 const OPEN = new Set(["held", "paying", "waiting"]);
 const LOOKED_AT_MS = 1_500;
 
+export const isShown = (booking) => OPEN.has(booking.status) || booking.status === "confirmed";
+
 export function HeldBookings({ bookings, onSale, changed }) {
-  const shown = bookings.filter((each) => OPEN.has(each.status) || each.status === "confirmed");
+  const shown = bookings.filter(isShown);
   const last = bookings.reduce((newest, each) => (each.bookingId > (newest?.bookingId ?? 0) ? each : newest), null);
   return html`
     <div role="status">${onSale && last?.status === "expired" && shown.length === 0 && html`<p class="banner">${t("lapsed")}</p>`}</div>

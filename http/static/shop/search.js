@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/preact-htm.js";
 import { send } from "./api.js";
 import { Fault, Heading } from "./parts.js";
+import { Poster } from "./poster.js";
 import { day, money, t } from "./text.js";
 
 const TYPED_MS = 150;
@@ -61,6 +62,7 @@ function Card({ event }) {
   const state = stateOf(event);
   return html`<li class="card event">
     <a href=${`#/events/${event.id}`}>
+      <${Poster} eventId=${event.id} />
       <span class="when">${day(event.startsAt)}</span>
       <strong>${event.name}</strong>
       <span>${[event.venue, event.city].filter(Boolean).join(", ")}</span>
