@@ -27,6 +27,8 @@ class StandIn:
         self.cache_control = LIVE
         self.cuts = False  # takes each call, and ends the connection
         self.wait_seconds = 0.0
+        self.answers = asyncio.Event()  # until it is set, nothing is answered
+        self.answers.set()
         self.port = 0
         self.probed = asyncio.Event()
         self._runner: web.ServerRunner | None = None
@@ -52,6 +54,7 @@ class StandIn:
             return web.Response()
         number = sum(each.target.partition("?")[0] == request.path for each in self.reached)
         await asyncio.sleep(self.wait_seconds)
+        await self.answers.wait()
         return web.Response(
             status=self.status,
             body=json.dumps({"call": number, "port": self.port, "code": "overloaded"}),
