@@ -128,7 +128,11 @@ def test_roles(
         "abc",
         "a.b.c",
     ],
-)
+    ids=[
+        "just expired", "expired", "another key", "no algorithm", "no algorithm, empty signature", "another algorithm",
+        "nobody", "no role", "unknown role", "not yet", "cut", "no token", "three letters",
+    ],
+)  # fmt: skip
 def test_tokens_that_prove_nothing(callers: dict[str, Caller], token: str) -> None:
     caller = callers["nobody"]
     answer = caller("GET", "/users/ann/bookings", Authorization=f"Bearer {token}")

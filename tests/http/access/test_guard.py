@@ -85,7 +85,7 @@ def test_every_call_has_its_rule() -> None:
         assert (method, shown) in covered, f"{method} {path} has no rule here"
 
 
-@pytest.mark.parametrize(("method", "path", "body", "allowed"), RULES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("method", "path", "body", "allowed"), RULES, ids=[f"{rule[0]} {rule[1]}" for rule in RULES])
 async def test_a_call_is_for_some_and_refused_to_others(method: str, path: str, body: Any, allowed: set[str]) -> None:
     for who, token in TOKENS.items():
         calls = await prepared()
