@@ -30,8 +30,8 @@ help: ## what can be made
 run: .venv/product ## start a small cluster with sample events on http://127.0.0.1:8080 (PORT=9000 moves it)
 	@exec $(BIN)/onsale local --data $(DATA) --port $(PORT)
 
-test: .venv/development ## run all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: .venv/development ## run all tests, as many files at a time as there are cores; ARGS="-s tests/…" runs some, in turn
+	$(BIN)/python -m pytest $(or $(ARGS),--numprocesses auto --maxprocesses 4 --dist loadfile)
 
 sim: .venv/development ## simulate a cluster under faults, SEEDS=1000 of them; exit code 1 names the seeds that broke it
 	$(BIN)/python -m onsale.tests.simulation.run --seeds $(SEEDS) --first $(FIRST) $(ARGS)

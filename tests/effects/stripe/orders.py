@@ -1,6 +1,13 @@
-"""Attempts and refunds to ask Stripe about."""
+"""Attempts and refunds to ask Stripe about, and one who does not wait long for the answer."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
 
 from onsale.effects.provider import Charge, RefundOrder
+from onsale.effects.stripe import connection
+from onsale.effects.stripe.provider import StripeProvider
 
 JOURNAL = "0123456789abcdef0123456789abcdef"
 
@@ -36,3 +43,13 @@ def refund_order(
         f"onsale-{JOURNAL}-refund-{refund_id}{again}", JOURNAL, refund_id, 9, 1, payment_reference, amount_minor,
         currency, known, is_young,
     )  # fmt: skip
+
+
+@asynccontextmanager
+async def impatient(key: str, url: str) -> AsyncIterator[StripeProvider]:
+    """Gives every request up after a moment; others, who are asked meanwhile, wait as ever."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(connection, "ANSWER_SECONDS_MAX", 0.1)
+        provider = StripeProvider(key, url)
+        yield provider
+        await provider.close()

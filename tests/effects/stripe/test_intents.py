@@ -11,7 +11,6 @@ from stripe_errors import Refusal
 from stripe_server import StripeServer
 
 from onsale.effects.provider import CANCELED, Charge, ProviderUnavailable
-from onsale.effects.stripe import connection
 from onsale.effects.stripe.provider import StripeProvider
 from onsale.engine.commands import (
     PaymentDeclinedOutcome,
@@ -21,7 +20,7 @@ from onsale.engine.commands import (
     PaymentPreparedOutcome,
     PaymentSucceededOutcome,
 )
-from onsale.tests.effects.stripe.orders import JOURNAL, charge
+from onsale.tests.effects.stripe.orders import JOURNAL, charge, impatient
 
 CONFIRM = "/v1/payment_intents/*/confirm"
 CANCEL = "/v1/payment_intents/*/cancel"
@@ -268,33 +267,29 @@ async def test_an_error_that_stripe_keeps_is_passed_by(provider: StripeProvider,
     ]  # fmt: skip
 
 
-async def test_a_confirmation_that_timed_out_and_charged(server: StripeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "ANSWER_SECONDS_MAX", 0.1)
-    provider = StripeProvider(server.key, server.url)
+async def test_a_confirmation_that_timed_out_and_charged(provider: StripeProvider, server: StripeServer) -> None:
     known = await prepared(provider)
     server.fail("hang", after=True, path=CONFIRM)
-    with pytest.raises(ProviderUnavailable, match="did not answer"):
-        await provider.confirm(known)
+    async with impatient(server.key, server.url) as other:
+        with pytest.raises(ProviderUnavailable, match="did not answer"):
+            await other.confirm(known)
     assert await provider.confirm(known) == PaymentSucceededOutcome(known.provider_reference)
     assert server.ledger.kept() == 4990
-    await provider.close()
 
 
-async def test_still_being_charged_when_asked_again(server: StripeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "ANSWER_SECONDS_MAX", 0.1)
-    provider = StripeProvider(server.key, server.url)
+async def test_still_being_charged_when_asked_again(provider: StripeProvider, server: StripeServer) -> None:
     known = await prepared(provider)
-    server.fail("delay", seconds=0.3, path=CONFIRM)
-    with pytest.raises(ProviderUnavailable, match="did not answer"):
-        await provider.confirm(known)
+    server.fail("delay", seconds=1, path=CONFIRM)
+    async with impatient(server.key, server.url) as other:
+        with pytest.raises(ProviderUnavailable, match="did not answer"):
+            await other.confirm(known)
     with pytest.raises(ProviderUnavailable, match="still busy") as error:
         await provider.confirm(known)
     assert not error.value.down
     assert error.value.retry_after_seconds
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(1)
     assert await provider.confirm(known) == PaymentSucceededOutcome(known.provider_reference)
     assert server.ledger.kept() == 4990
-    await provider.close()
 
 
 async def test_another_description_under_the_same_name(provider: StripeProvider, server: StripeServer) -> None:
