@@ -57,17 +57,23 @@ async def drive(
     warm_up_seconds: float = 0.0,
     timeout_seconds: float = 30.0,
     on_response: OnResponse | None = None,
+    read_again: bool = False,
 ) -> Result:
     """Run until `seconds` have passed or `requests` were sent, whichever is first, and all of them have ended.
 
     `make_request(number)` gives the bytes of request 0, 1, 2 ... `rate` (requests per second) makes the run an open
     one. What is answered within the first `warm_up_seconds` is not counted. A lost connection is made again; its
     requests are not sent again but counted as failed, as is one without an answer after `timeout_seconds`.
+    `read_again`: a GET that went out on a connection which had answered before, and was closed without a byte of the
+    answer, is sent again as browsers do (RFC 9110, 9.2.2): the server may have closed it as idle at that moment.
     Raises OSError when the server cannot be reached at all.
     """
     if (seconds is None and requests is None) or connections < 1 or pipeline < 1 or (rate is not None and rate <= 0):
         raise ValueError("Give seconds or requests; connections, pipeline and rate must be above zero")
-    load = Load(host, port, make_request, requests_max=requests, pipeline=pipeline, rate=rate, on_response=on_response)
+    load = Load(
+        host, port, make_request, requests_max=requests, pipeline=pipeline, rate=rate, on_response=on_response,
+        read_again=read_again,
+    )  # fmt: skip
     await load.connect(connections)
     load.begin()
     loop = asyncio.get_running_loop()
@@ -101,6 +107,7 @@ def _result(load: Load) -> Result:
         statuses=dict(sorted(load.statuses.items())),
         errors=dict(load.errors),
         failed=load.failed,
+        sent_again=load.sent_again,
         received_bytes=load.received_bytes,
         cpu_share=round((time.process_time() - load.cpu_began) / seconds, 2),
     )

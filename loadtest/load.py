@@ -23,12 +23,13 @@ RECONNECT_SECONDS: Final = 0.05
 class LoadConnection(asyncio.Protocol):
     """One connection and the requests under way on it."""
 
-    __slots__ = ("_load", "_reader", "_transport", "sent", "under_way")
+    __slots__ = ("_load", "_reader", "_transport", "is_between", "under_way")
 
     def __init__(self, load: "Load") -> None:
         self._load = load
         self._reader = ResponseReader()
         self._transport: asyncio.Transport | None = None
+        self.is_between = False  # it has answered, and nothing of another answer has come
         self.under_way: deque[tuple[int, float, bool]] = deque()  # number, when it was sent or due, whether a HEAD
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,17 +61,19 @@ class LoadConnection(asyncio.Protocol):
             while under_way and (response := reader.next(head_only=under_way[0][2])) is not None:
                 number, sent_at, _ = under_way.popleft()
                 load.answered(number, response, now - sent_at, now)
+                self.is_between = reader.is_between
                 if not reader.keep_alive:
-                    self.drop("closed by the server")
+                    self.drop("closed by the server", unread=self.is_between)
                     return
+            self.is_between = reader.is_between
         except ValueError as error:
             self.drop(f"malformed: {error}")
             return
         self.send(now)
 
-    def drop(self, reason: str) -> None:
+    def drop(self, reason: str, *, unread: bool = False) -> None:
         """Give the connection up, and with it what is under way."""
-        self._load.lost(self, reason)
+        self._load.lost(self, reason, unread=unread)
         if self._transport is not None:
             self._transport.abort()
 
@@ -79,7 +82,7 @@ class LoadConnection(asyncio.Protocol):
             number, sent_at, _ = self.under_way.popleft()
             now = time.perf_counter()
             self._load.answered(number, response, now - sent_at, now)
-        self._load.lost(self, type(exc).__name__ if exc else "closed by the server")
+        self._load.lost(self, type(exc).__name__ if exc else "closed by the server", unread=self.is_between)
 
 
 class Load:
@@ -95,6 +98,7 @@ class Load:
         pipeline: int,
         rate: float | None,
         on_response: OnResponse | None,
+        read_again: bool,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._host = host
@@ -103,6 +107,8 @@ class Load:
         self.pipeline = pipeline
         self._rate = rate
         self._on_response = on_response
+        self._read_again = read_again
+        self._again: deque[tuple[int, float]] = deque()
         self._requests_max = requests_max
         self.open: set[LoadConnection] = set()
         self.idle: deque[LoadConnection] = deque()  # with nothing under way; some may be lost
@@ -119,7 +125,7 @@ class Load:
         self.latencies = Latencies()
         self.statuses: Counter[int] = Counter()
         self.errors: Counter[str] = Counter()
-        self.failed = 0
+        self.failed = self.sent_again = 0
         self.received_bytes = 0
         self.began_at = self.last_at = time.perf_counter()
         self.cpu_began = time.process_time()
@@ -138,6 +144,8 @@ class Load:
 
     def next_due(self, now: float) -> tuple[int, float] | None:
         """Return the next request's number and when it is due, or None when none is due now."""
+        if self._again:
+            return self._again.popleft()
         if self._stopping or self._started == self._requests_max:
             return None
         if self._rate is not None:
@@ -173,10 +181,17 @@ class Load:
             self._on_response(number, status, body)
         self._count_ended(1)
 
-    def lost(self, connection: LoadConnection, reason: str) -> None:
+    def lost(self, connection: LoadConnection, reason: str, *, unread: bool) -> None:
+        """`unread`: it has answered before, and nothing of the next answer has come."""
         if connection not in self.open:
             return
         self.open.discard(connection)
+        if self._read_again and unread:
+            again = [(number, due) for number, due, _ in connection.under_way if _is_read(self.make_request(number))]
+            if len(again) == len(connection.under_way):
+                self._again.extend(again)
+                self.sent_again += len(again)
+                connection.under_way.clear()
         failed = len(connection.under_way)
         connection.under_way.clear()
         if failed:
@@ -220,7 +235,7 @@ class Load:
 
     def _is_over(self) -> bool:
         """Whether nothing more will be sent."""
-        return self._stopping or self._started == self._requests_max
+        return (self._stopping or self._started == self._requests_max) and not self._again
 
     def _count_ended(self, count: int) -> None:
         self._ended += count
@@ -233,3 +248,7 @@ class Load:
             task.cancel()
         for connection in list(self.open):
             connection.drop("stopped")
+
+
+def _is_read(request: bytes) -> bool:
+    return request.startswith((b"GET ", b"HEAD "))

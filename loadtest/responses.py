@@ -26,6 +26,11 @@ class ResponseReader:
         self._buffer = self._buffer[self._position :] + data if self._position < len(self._buffer) else data
         self._position = 0
 
+    @property
+    def is_between(self) -> bool:
+        """Whether all that came was taken."""
+        return self._position >= len(self._buffer)
+
     def next(self, *, head_only: bool = False) -> tuple[int, bytes] | None:
         """Return status and body of the next whole response, or None. `head_only`: it answers a HEAD."""
         buffer = self._buffer

@@ -22,6 +22,7 @@ class Result:
     statuses: dict[int, int]
     errors: dict[str, int]
     failed: int
+    sent_again: int = 0
     received_bytes: int
     cpu_share: float | None = None  # of one core, used by the generator itself, where it is known
 

@@ -198,7 +198,7 @@ class Course:
 
         result = await drive(
             "127.0.0.1", port, make, connections=CONNECTIONS, seconds=seconds, rate=rate, on_response=answered,
-            timeout_seconds=120,
+            timeout_seconds=120, read_again=True,
         )  # fmt: skip
         self.results.append((what, result))
         return result
@@ -342,7 +342,10 @@ class Run:
         failed = 0
         for what, result in self.course.results:
             broken = result.failed + result.requests - result.statuses.get(200, 0)
-            click.echo(f"{what}: {result.requests} requests, {broken} failed {dict(result.errors) or ''}")
+            click.echo(
+                f"{what}: {result.requests} requests, {broken} failed {dict(result.errors) or ''}, "
+                f"{result.sent_again} sent again (nginx closed their idle connection as it read its file anew)"
+            )
             failed += broken
         return failed
 

@@ -168,6 +168,36 @@ async def test_lost_requests_are_counted_not_repeated():
     assert sum(result.errors.values()) == 3
 
 
+def two_and_then_nothing(number: int, _head: bytes) -> list[bytes]:
+    return [OK] if number < 2 else []
+
+
+async def test_a_read_that_met_a_closing_connection_is_sent_again_where_that_is_wanted():
+    async with scripted(two_and_then_nothing, hang_up_after=3) as port:
+        result = await drive("127.0.0.1", port, GET, connections=1, requests=9, read_again=True)
+        assert (result.requests, result.failed, result.sent_again, result.errors) == (9, 0, 4, {})
+        result = await drive("127.0.0.1", port, GET, connections=1, requests=9)
+        assert (result.requests, result.failed, result.sent_again) == (6, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("request_", "last"),
+    [(request_bytes("POST", "/", body=b"{}"), []), (request_bytes("GET", "/"), [OK[:20]])],
+    ids=["a write", "part of an answer came"],
+)
+async def test_what_may_have_been_done_or_was_answered_in_part_is_not_sent_again(request_, last):
+    async with scripted(lambda number, _head: [OK] if number < 2 else last, hang_up_after=3) as port:
+        result = await drive("127.0.0.1", port, always(request_), connections=1, requests=9, read_again=True)
+    assert result.failed > 0
+    assert result.sent_again == 0
+
+
+async def test_what_was_not_answered_in_time_is_not_sent_again():
+    async with scripted(two_and_then_nothing) as port:
+        result = await drive("127.0.0.1", port, GET, connections=1, requests=3, timeout_seconds=0.05, read_again=True)
+    assert (result.requests, result.failed, result.sent_again) == (2, 1, 0)
+
+
 async def test_a_malformed_answer_is_an_error():
     async with scripted(lambda _number, _head: [b"SSH-2.0-OpenSSH\r\n\r\n"]) as port:
         result = await drive("127.0.0.1", port, GET, connections=1, requests=2)
