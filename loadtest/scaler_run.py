@@ -102,7 +102,7 @@ FLAPPING: Final = """
 [[rule]]
 name = "flapping"
 source = "prometheus"
-query = '(floor(time() / 3) % 2) * 1000'
+query = '(floor(vector(time()) / 3) % 2) * 1000'
 up_above = 600
 down_below = 400
 for_up_seconds = {held}
@@ -329,6 +329,7 @@ class Run:
             f"{left} of {most} replicas are left": left or not most,
             "p99 did not come back": recovered_ms > quiet_ms * SLACK + 1000 * PERIOD_SECONDS,
             f"{flapped} steps by a flapping reading": flapped,
+            "the readings did not flap: not even hasty rules moved": not hasty_steps,
             f"{hasty_steps} steps within 45 s, with cool-downs of 5 s": hasty_steps > 45 / 5 + 1,
         }
         return [sentence for sentence, is_so in wrong.items() if is_so]
