@@ -70,7 +70,9 @@ class AccessLog:
             "user": _user(authenticator, call),
         }
         if FORWARDED_HEADER in call.headers:
-            line["forwarded_by"] = call.headers[FORWARDED_HEADER][:USER_CHARACTERS_MAX]
+            # whoever it is that says so: it need not be a node
+            sent = call.headers[FORWARDED_HEADER].encode("ascii", "backslashreplace").decode()
+            line["forwarded_by"] = sent[:USER_CHARACTERS_MAX]
         self._write(line)
 
     def _wants(self, method: str, status: int) -> bool:

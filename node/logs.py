@@ -6,6 +6,7 @@ ones are dropped and counted.
 """
 
 import atexit
+import json
 import logging
 import sys
 import threading
@@ -74,6 +75,7 @@ class AccessLines:
 
     def write(self, line: dict[str, Any]) -> None:
         if self._thread is None:
+            self._closing = False
             self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
             self._thread.start()
             atexit.register(self.close)
@@ -94,16 +96,18 @@ class AccessLines:
             atexit.unregister(self.close)
 
     def _run(self) -> None:
-        while not self._closing:
+        closing = False
+        while not closing:
             self._wanted.wait()
             if not self._closing:
                 time.sleep(GATHERED_SECONDS)
             self._wanted.clear()
+            closing = self._closing  # whatever came before it was said is taken now
             lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
             try:
                 self._stream.write("".join(f"{self._format(at, line)}\n" for at, line in lines))
                 self._stream.flush()
-            except (OSError, ValueError):  # whoever read it is gone, or it was closed: the node goes on
+            except (OSError, ValueError, TypeError):  # nobody reads it any more, or it can't be said: the node goes on
                 self._dropped(len(lines))
 
 
@@ -117,7 +121,7 @@ def _for_people(at: float, line: dict[str, Any]) -> str:
 
 
 def _quoted(value: object) -> str:
-    """One word, whatever is in it: a user's id may hold spaces and line breaks."""
+    """One word, whatever is in it: a user's id may hold spaces, line breaks, and what turns a terminal's text round."""
     text = str(value)
     plain = text.isascii() and text.isprintable() and not set(text) & {" ", '"', "="}
-    return text if plain else orjson.dumps(text).decode()
+    return text if plain else json.dumps(text, ensure_ascii=not text.isprintable())

@@ -70,7 +70,7 @@ def _of_queues(reading: Reading) -> Iterator[Metric]:
 def _of_inventory(reading: Reading) -> Iterator[Metric]:
     for name, text, value in (
         ("onsale_waiting", "Bookings that stand in line.", reading.waiting),
-        ("onsale_held", "Tickets on hold.", reading.held),
+        ("onsale_held", "Bookings that hold tickets and are not paid yet.", reading.held),
         ("onsale_events", "Events.", reading.events),
     ):
         yield GaugeMetricFamily(name, text, value)

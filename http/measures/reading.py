@@ -38,7 +38,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_seq: int
     bookings: Mapping[str, int]  # by status, as far as they are in memory
     waiting: int  # bookings in line
-    held: int  # tickets
+    held: int  # bookings on hold, or being paid for
     events: int
     version: str = ""  # of the product
     takes_writes: bool = False  # commands are decided and answered here

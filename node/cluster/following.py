@@ -57,6 +57,7 @@ class Following:
         voting: bool,
     ) -> None:
         self.follower: Follower | None = None
+        self._was_in_step_at = 0.0  # with whom it followed before
         self.link: Link | None = None
         self.source = ""  # the address of who is followed, or being asked
         self.trouble = ""  # why nobody is followed
@@ -101,6 +102,11 @@ class Following:
                     self.link.close("another node leads")
             else:
                 self._look_soon(0.0)
+
+    @property
+    def in_step_at(self) -> float:
+        """When all that was known to be committed had last been applied, whoever was followed then; 0: never."""
+        return max(self._was_in_step_at, self.follower.in_step_at if self.follower is not None else 0.0)
 
     @property
     def streaming(self) -> bool:
@@ -188,6 +194,7 @@ class Following:
     def _let_go(self) -> None:
         follower, self.follower = self.follower, None
         if follower is not None:
+            self._was_in_step_at = max(self._was_in_step_at, follower.in_step_at)
             follower.end()
 
     # --- what the source says

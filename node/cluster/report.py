@@ -78,8 +78,7 @@ def lag_ms_of(member: "ClusterMember") -> int:
         return round(member.right.silent_seconds * 1000)
     if following is not None and following.is_fresh:
         return 0
-    follower = following.follower if following is not None else None
-    seen_at = follower.in_step_at if follower is not None and follower.in_step_at else member.began_at
+    seen_at = following.in_step_at if following is not None and following.in_step_at else member.began_at
     return max(round((member.ports.scheduler.time() - seen_at) * 1000), 1)
 
 
