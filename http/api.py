@@ -7,7 +7,7 @@ answer tells of what could still be lost. Knows no aiohttp.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -21,6 +21,7 @@ from .caching import min_seq_of, read_answer
 from .call import Answer, Call
 from .gateway import Gateway
 from .problems import not_durable, problem, refused, with_seq
+from .rehearsal import Rehearsal
 from .render.live_counts import LiveCounts
 from .render.replies import answer_of
 from .render.seats import SeatMaps
@@ -33,8 +34,8 @@ logger = logging.getLogger(__name__)
 
 
 class Metrics(Protocol):
-    def render(self) -> bytes:
-        """Everything measured, in Prometheus' text format."""
+    def render(self, names: Container[str] = ()) -> bytes:
+        """What is measured, in Prometheus' text format: everything, or what has these names."""
 
     def route(self, method: str, route: str) -> Callable[[int, float], None]:
         """What to call with each answer of a route: its status, and the seconds it took."""
@@ -59,6 +60,7 @@ class Api:
     docs_page: Callable[[], bytes]  # its page, HTML
     gate_settings: GateSettings = field(default_factory=GateSettings)
     storefront: Storefront = field(default_factory=Storefront)
+    rehearsal: Rehearsal | None = None  # in the sample mode alone
     access_log: AccessLog = field(default_factory=AccessLog)
     draining: bool = False  # everything is answered still, but who asks whether to come here is told no
     gate: Gate = field(init=False)

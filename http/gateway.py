@@ -145,6 +145,18 @@ class FactProof(msgspec.Struct):
     root: bytes
 
 
+class Report(msgspec.Struct, frozen=True):
+    """What a node tells from its journal; `document` None: it is being made, and has read `done` of `total` facts."""
+
+    document: bytes | None  # JSON, as render/reports.py has it
+    done: int
+    total: int  # 0: not known yet
+
+
+class NothingThereError(Exception):
+    """What was asked about is not in the journal; the text says so, to a person."""
+
+
 class InvalidSignatureError(Exception):
     """These news are not the payment provider's, or are too old. The text says why, to a person."""
 
@@ -258,6 +270,13 @@ class Gateway(Protocol):
         """Durable facts behind `after_seq`, in order: {"seq", "at", "epoch", "type", …the fact's fields}, as shown.
 
         Raises GoneError when the first of them is no longer kept.
+        """
+
+    async def report(self, kind: str, number: int) -> Report:
+        """From this node's journal: `kind` is booking, seq or fairness (of an event). The first call begins it, further
+        ones say how far it is, and the one that gets it ends it.
+
+        Raises NothingThereError.
         """
 
     async def journal_head(self, seq: int | None, since: int | None) -> JournalHead:

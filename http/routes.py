@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Final, NamedTuple
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 
 from ..engine.codes import Code
+from .access import guard as access
 from .access_log import FORWARDED_HEADER, WRITES
 from .api import Api
 from .caching import PRIVATE
@@ -28,6 +29,8 @@ from .calls import (
     pages,
     queue,
     receipts,
+    rehearsal,
+    reports,
     seats,
     tickets,
     users,
@@ -99,6 +102,7 @@ ROUTES: Final = (
     Route("GET", "/events/{eventId}/availability", _get_availability),
     Route("POST", "/events/{eventId}/cancel", events.cancel_event),
     Route("GET", "/events/{eventId}/progress", events.get_progress),
+    Route("GET", "/events/{eventId}/fairness", reports.get_fairness),
     Route("GET", "/events/{eventId}/seats", seats.get_seats),
     Route("POST", "/events/{eventId}/queue", _plain(queue.post_queue)),
     Route("GET", "/events/{eventId}/queue", _caught_up(queue.get_queue)),
@@ -108,6 +112,7 @@ ROUTES: Final = (
     Route("POST", "/booking", _plain(bookings.post_booking)),
     Route("GET", "/booking/{bookingId}", bookings.get_booking),
     Route("GET", "/booking/{bookingId}/receipt", receipts.get_receipt),
+    Route("GET", "/booking/{bookingId}/story", reports.get_story_of_booking),
     Route("DELETE", "/booking/{bookingId}", bookings.give_up),
     Route("POST", "/booking/{bookingId}/refund", bookings.post_refund),
     Route("POST", "/pay", _plain(bookings.post_payment)),
@@ -127,6 +132,7 @@ ROUTES: Final = (
     Route("POST", "/reconcile", outbox.post_reconcile),
     Route("GET", "/journal", operations.get_journal),
     Route("GET", "/journal/head", receipts.get_head),
+    Route("GET", "/journal/{seq}/story", reports.get_story_of_seq),
     Route("GET", "/receipt_check.py", receipts.get_script),
     Route("GET", "/healthz", operations.get_liveness),
     Route("GET", "/readyz", operations.get_readiness),
@@ -153,8 +159,12 @@ class _Resource(NamedTuple):
     handlers: dict[str, Handler]  # by method
 
 
-PAGES: Final = (  # for browsers: no part of the API, and not in its description
+PAGES: Final = (  # for browsers, and what only the sample has: no part of the API, and not in its description
     Route("GET", "/", pages.get_storefront),
+    Route("GET", "/console", pages.get_console),
+    Route("GET", "/rehearsal", rehearsal.get_rehearsal),
+    Route("POST", "/rehearsal", rehearsal.post_rehearsal),
+    Route("DELETE", "/rehearsal", rehearsal.delete_rehearsal),
     Route("GET", "/static/{version}/{folder}/{name}", pages.get_static),
 )
 
@@ -174,10 +184,12 @@ _OTHER: Final = "other"  # in metrics, what has no route
 _WITHOUT_COPY: Final = frozenset(  # answered by a node that has no state yet
     {
         "/healthz", "/readyz", "/primary", "/replica", "/cluster", "/metrics", "/openapi.json", "/docs", "/docs/errors",
-        "/receipt_check.py", "/", "/static/{version}/{folder}/{name}",
+        "/receipt_check.py", "/", "/console", "/static/{version}/{folder}/{name}",
     }
 )  # fmt: skip
-_OF_THE_NODE: Final = ("/cluster/", "/reconcile")  # orders to the node that is asked
+_OF_THE_NODE: Final = ("/cluster/", "/reconcile", "/rehearsal")  # orders to the node that is asked
+ASK_HEADER: Final = istr("Onsale-Ask")
+ASK_PRIMARY: Final = "primary"  # an operator's call is for the node that leads, though another one is asked
 _ECHO_CHARACTERS_MAX: Final = 100
 
 
@@ -226,9 +238,15 @@ async def _answer(api: Api, call: Call) -> tuple[str, Answer]:
 
 
 async def _forwarded(api: Api, call: Call) -> Answer | None:
-    """The primary's own answer to a write, byte for byte; None where this node is to answer. Raises RefusedError."""
-    if api.gateway.leads or call.method not in WRITES or call.path.startswith(_OF_THE_NODE):
+    """The primary's own answer, byte for byte, to a write or to what an operator asks of the primary through this node;
+    None where this node is to answer. Raises RefusedError.
+    """
+    asks = call.headers.get(ASK_HEADER) == ASK_PRIMARY
+    is_write = call.method in WRITES and not call.path.startswith(_OF_THE_NODE)
+    if api.gateway.leads or not (is_write or asks):
         return None
+    if asks:
+        access.operator(api.authenticator, call)
     if FORWARDED_HEADER in call.headers:  # whoever forwarded it looks for the primary; two nodes must not play ball
         sender = call.headers[FORWARDED_HEADER][:_ECHO_CHARACTERS_MAX]
         raise refused(Code.NO_PRIMARY, f"This node is not the primary, though {sender} took it for that.")

@@ -30,6 +30,7 @@ from ..http.gateway import (
     JournalHead,
     LaneView,
     Reconciliation,
+    Report,
     TicketCode,
     UnavailableError,
 )
@@ -51,6 +52,7 @@ from .provider_answers import ProviderAnswers, Submit
 from .provider_news import ProviderNews
 from .queue_tokens import QueueTokens
 from .receipts import SCRIPT, NodeReceipts
+from .reports import Reports
 from .tickets import TicketCodes
 from .webhook_secrets import webhook_secret
 
@@ -96,6 +98,7 @@ class NodeGateway:
         self._history = history
         self._search = search
         self._journal = journal
+        self._reports = Reports(journal, lambda: self.durable_seq)
         self._receipts = receipts
         self._tickets = tickets
         self._positions = positions
@@ -200,6 +203,9 @@ class NodeGateway:
             return await self._journal.facts(after_seq, limit, self.durable_seq)
         except HistoryGone as gone:
             raise GoneError(gone.first_seq) from gone
+
+    async def report(self, kind: str, number: int) -> Report:
+        return await self._reports.report(kind, number)
 
     async def journal_head(self, seq: int | None, since: int | None) -> JournalHead:
         return await self._receipts.head(self.durable_seq, seq, since)

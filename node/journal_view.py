@@ -10,6 +10,7 @@ Reads the segments on a thread, never past what is durable.
 import asyncio
 import re
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from ..engine import facts as f
 from ..engine.replies import decode as decode_reply
 from ..http.wire.times import format_ms
-from ..journal.disk import Disk
+from ..journal.disk import RealDisk
 from ..journal.reader import read_batches
 
 _DURATIONS = {"turn_ms", "offer_ms"}  # every other field in milliseconds is a moment
@@ -80,8 +81,13 @@ def _without_secrets(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 class JournalView:
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: RealDisk) -> None:
         self._disk = disk
+
+    @property
+    def data_folder(self) -> Path:
+        """Of the node whose journal this is."""
+        return self._disk.root.parent
 
     async def facts(self, after_seq: int, limit: int, durable_seq: int) -> list[dict[str, Any]]:
         """At most `limit` facts behind `after_seq`. Raises journal.errors.HistoryGone."""

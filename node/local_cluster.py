@@ -126,7 +126,7 @@ def make_nodes(data: Path, port: int) -> list[LocalNode]:
     nodes = []
     for (name, own), each in zip(arguments.items(), ports, strict=True):
         folder = data if name == "alfa" and (data / JOURNAL_FOLDER).exists() else data / name  # of earlier versions
-        common = ["--data", str(folder), "--listen", f"127.0.0.1:{each.http}", "--name", name]
+        common = ["--sample", "--data", str(folder), "--listen", f"127.0.0.1:{each.http}", "--name", name]
         nodes.append(LocalNode(name, [*own, *common], each, environment))
     return nodes
 
@@ -199,6 +199,7 @@ async def _tell_when_ready(nodes: list[LocalNode], say: Callable[[str], None]) -
     url = nodes[0].url
     say("")
     say(f"  buy a ticket     {url}")
+    say(f"  the console      {nodes[1].url}/console   of a node that stays when the primary is killed")
     say(f"  the API's page   {url}/docs")
     say(f"  a first search   curl '{url}/events?search=jazz&limit=3'")
     say(f"  the cluster      {where} status --node {url}")

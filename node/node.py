@@ -19,10 +19,9 @@ from ..effects.outside import Outside
 from ..effects.outside_provider import OutsideProvider
 from ..effects.provider import PaymentProvider
 from ..effects.sandbox import SandboxProvider
-from ..engine.commands import Command, CreateEvent
 from ..engine.limits import TICKET_KEY_BYTES
-from ..engine.replies import Refusal, Reply
 from ..http.access.auth import Authenticator
+from ..http.access_log import AccessLog
 from ..http.api import Api, Storefront
 from ..http.application import make_application
 from ..http.connection.server import make_runner
@@ -50,12 +49,14 @@ from .gateway import NodeGateway
 from .identity import Identity, advertised, write_identity
 from .instance import Instance
 from .lease.settings import make_lease
+from .logs import AccessLines
 from .newcomer import Newcomer, set_aside
 from .options import NodeOptions, contexts_of
 from .outside_settings import Surroundings
 from .provider_news import ProviderNews
 from .reading import reading
 from .recovery import CHECKPOINT_FILE, JOURNAL_FOLDER, Progress, Started, begin, start
+from .rehearsal.control import Rehearsal
 from .tickets import old_key
 from .waiting_gateway import WaitingGateway
 
@@ -109,6 +110,7 @@ class Node:
             hold_ms=options.hold_ms,
             payment_provider=self._provider.name,
         )
+        self._rehearsal = Rehearsal(lambda: self.address) if options.sample or options.demo else None
         self._api = Api(
             gateway=self._waiting,
             authenticator=authenticator,
@@ -117,6 +119,8 @@ class Node:
             docs_page=docs_page,
             gate_settings=gate_settings(options.gate, is_open=authenticator.is_open),
             storefront=Storefront(surroundings.stripe_publishable_key),
+            rehearsal=self._rehearsal,
+            access_log=self._access_log(options),
         )
         self._lease = make_lease(options.etcd)
         self._newcomer: Newcomer | None = None
@@ -125,6 +129,10 @@ class Node:
         self._renewing: asyncio.Task[None] | None = None
         self._stopping = False
         self.before_serving: Callable[[], Awaitable[None]] | None = None  # how calls find it filled
+
+    def _access_log(self, options: NodeOptions) -> AccessLog:
+        lines = AccessLines(options.log_format, self.metrics.access_lines_dropped)
+        return AccessLog(options.access_log, lines.write)
 
     @property
     def gateway(self) -> NodeGateway | WaitingGateway:
@@ -368,6 +376,8 @@ class Node:
         if self._renewing is not None:
             self._renewing.cancel()
         self.gateway.ready = False
+        if self._rehearsal is not None:
+            await self._rehearsal.stop()
         if self._listener is not None:
             self._listener.close()
         if self.instance is not None:
@@ -381,15 +391,3 @@ class Node:
         await self._outside.close()
         await self._forwarder.close()
         self._network.close()
-
-    async def add_events(self, events: list[CreateEvent]) -> None:
-        """Create events as an organiser would, one after the other is durable."""
-        for event in events:
-            while isinstance(reply := await self._submitted(event), Refusal):
-                log.debug("sample events wait: %s", reply.detail)
-                await asyncio.sleep(0.1)
-
-    async def _submitted(self, command: Command) -> Reply:
-        answered: asyncio.Future[Reply] = self._loop.create_future()
-        self.gateway.submit_hot(command, None, lambda reply, _replayed: answered.set_result(reply))
-        return await answered

@@ -68,7 +68,7 @@ class NodeOptions:
     `demo`: fill an empty node with sample events. `log_format`: human or json. `access_log`: off, errors, writes, all.
     `gate`: how much callers may ask. `etcd`: None: only an operator lets another node lead. `advertise`: the host by
     which other nodes reach this one; None: the address that leads to them. `drain_seconds`: how long it sends newcomers
-    elsewhere before SIGTERM stops it.
+    elsewhere before SIGTERM stops it. `sample`, as `demo`: nothing here is real, so crowds may be rehearsed with.
     """
 
     kind: str
@@ -89,6 +89,7 @@ class NodeOptions:
     advertise: str | None = None
     drain_seconds: float = 0.0
     access_log: str = "off"
+    sample: bool = False
 
 
 def parse_address(text: str) -> tuple[str, int]:

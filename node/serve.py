@@ -20,19 +20,16 @@ import uvloop
 from ..http.access.auth import Authenticator
 from ..journal.disk import FolderLock, lock_folder
 from .access import make_authenticator
-from .commands.sample import sample_events
 from .draining import DrainingNode
 from .endings import EXPECTED, CannotListen, FolderGone, Impatient, OpenToTheWorld, die, end
 from .exit_codes import ExitCode
-from .gateway import NodeGateway
+from .filling import Filling
 from .identity import SECRET_FILE, Identity, cluster_secret, identify
-from .instance import until
 from .logs import set_up
 from .options import NodeOptions, parse_address
 from .outside_settings import Surroundings, read_surroundings
 from .pauses import Pauses
 from .progress import StartProgress
-from .waiting_gateway import WaitingGateway
 
 log = logging.getLogger("onsale")
 
@@ -42,7 +39,6 @@ SWITCH_SECONDS = 0.0005
 
 FOLDER_LOOKED_AT_SECONDS = 1.0
 CLOCK_LATE_SECONDS = 60.0
-FILLED_SECONDS = 3.0  # the sample events may have to wait for a standby
 IMPATIENT_SECONDS = 1.0  # a second signal that comes sooner is the same keypress, told twice
 
 
@@ -112,7 +108,7 @@ async def _serve(
     began = time.monotonic()
     stop = _Stop()
     node = DrainingNode(options, identity, secret, authenticator, surroundings, failed=die)
-    filling = _Filling(options, node)
+    filling = Filling(node, wanted=options.demo)
     node.before_serving = filling.begin
     await authenticator.start()
     try:
@@ -155,30 +151,6 @@ async def _serve(
     await authenticator.close()
     log.info("stopped at seq %d; everything answered is in %s", node.gateway.state.seq, options.data)
     return int(ExitCode.DONE)
-
-
-class _Filling:
-    """Sample events for an empty node: they are there before anybody is answered, unless standbys keep them waiting."""
-
-    def __init__(self, options: NodeOptions, node: DrainingNode) -> None:
-        self._wanted = options.demo
-        self._node = node
-        self._task: asyncio.Task[None] | None = None
-
-    async def begin(self) -> None:
-        gateway = self._node.gateway
-        if self._wanted and self._task is None and gateway.leads and not gateway.state.sales:
-            self._task = asyncio.create_task(self._fill(gateway))
-            await asyncio.wait({self._task}, timeout=FILLED_SECONDS)
-
-    async def _fill(self, gateway: NodeGateway | WaitingGateway) -> None:
-        await self._node.add_events(sample_events(gateway.now_ms()))
-        seq = gateway.state.seq
-        await until(lambda: gateway.search_seq >= seq)
-
-    def cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
 
 
 def _cannot_listen(options: NodeOptions, error: OSError) -> str:

@@ -21,6 +21,7 @@ from ..http.gateway import (
     LaneView,
     Member,
     Reconciliation,
+    Report,
     TicketCode,
     UnavailableError,
 )
@@ -97,6 +98,9 @@ class WaitingGateway:
         raise UnavailableError(NO_COPY)
 
     async def facts(self, _after_seq: int, _limit: int) -> list[dict[str, Any]]:
+        raise UnavailableError(NO_COPY)
+
+    async def report(self, _kind: str, _number: int) -> Report:
         raise UnavailableError(NO_COPY)
 
     async def journal_head(self, _seq: int | None, _since: int | None) -> JournalHead:

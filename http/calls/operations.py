@@ -18,6 +18,7 @@ from ..wire.body import invalid_field
 from ..wire.query import lag_ms_of, limit_of, next_link, parse_query, whole_of
 
 JOURNAL_PARAMETERS: Final = ("after_seq", "limit")
+METRICS_PARAMETERS: Final = ("names",)
 REPLICA_PARAMETERS: Final = ("max_lag",)
 METRICS_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
@@ -73,8 +74,10 @@ async def get_journal(api: Api, call: Call) -> Answer:
 
 
 def get_metrics(api: Api, call: Call) -> Answer:
-    seq = api.gateway.durable_seq
-    return read_answer(call, api.metrics.render(), seq, PRIVATE, content_type=METRICS_TEXT)
+    seq, wanted = api.gateway.durable_seq, parse_query(call.query, METRICS_PARAMETERS).get("names", "")
+    names = frozenset(wanted.split(",")) if wanted else frozenset()
+    body = api.metrics.render(names) or b"\n"  # none of these names: what has no body would have no type
+    return read_answer(call, body, seq, PRIVATE, content_type=METRICS_TEXT)
 
 
 def get_openapi(api: Api, call: Call) -> Answer:

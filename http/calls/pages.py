@@ -1,6 +1,6 @@
-"""Calls of browsers: the storefront, and the files it is made of.
+"""Calls of browsers: the storefront, the operator's console, and the files they are made of.
 
-Both are open to everyone: there is nothing in them but what everyone may see; whatever they show is asked of the API,
+All are open to everyone: there is nothing in them but what everyone may see; whatever they show is asked of the API,
 which asks for a token where one is needed.
 """
 
@@ -17,6 +17,8 @@ from ..pages.static_files import static_files
 from ..problems import refused
 
 HTML: Final = "text/html; charset=utf-8"
+CONSOLE_STYLES: Final = (("shop", "style.css"), ("vendor", "uplot.css"))
+CONSOLE_MODULES: Final = (("shop", "api.js"), ("shop", "parts.js"), ("shop", "text.js"), ("vendor", "uplot.js"))
 FRESH: Final = "no-cache"  # asked for each time, and answered 304
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 _ACCEPT_ENCODING: Final = istr("Accept-Encoding")
@@ -34,6 +36,18 @@ def get_storefront(api: Api, call: Call) -> Answer:
     }
     body = page(static_files(), "shop", "Onsale", settings)
     return read_answer(call, body, api.gateway.durable_seq, FRESH, *_headers(stripe=stripe), content_type=HTML)
+
+
+def get_console(api: Api, call: Call) -> Answer:
+    """Nothing of the node is in it: its scripts ask the API, as an operator, whom a token makes one."""
+    files = static_files()
+    settings = {
+        "files": files.address("console", ""),
+        "open": api.authenticator.is_open,
+        "rehearsal": api.rehearsal is not None,
+    }
+    body = page(files, "console", "Onsale console", settings, styles=CONSOLE_STYLES, modules=CONSOLE_MODULES)
+    return read_answer(call, body, api.gateway.durable_seq, FRESH, *_headers(stripe=False), content_type=HTML)
 
 
 def get_static(_api: Api, call: Call, version: str, folder: str, name: str) -> Answer:

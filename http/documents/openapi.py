@@ -18,6 +18,7 @@ from . import (
     openapi_outbox,
     openapi_queue,
     openapi_receipts,
+    openapi_reports,
     openapi_seats,
     openapi_tickets,
 )
@@ -33,6 +34,7 @@ OPERATIONS: Final[Sequence[Operation]] = (
     *openapi_tickets.OPERATIONS,
     *openapi_receipts.OPERATIONS,
     *openapi_outbox.OPERATIONS,
+    *openapi_reports.OPERATIONS,
     *openapi_node.OPERATIONS,
 )
 
@@ -67,7 +69,8 @@ CONVENTIONS: Final = {
     ),
     "Any node": (
         "Any node takes any call. Reads are answered where they are asked; a write is decided by the primary, whose "
-        "answer another node passes on as it is."
+        "answer another node passes on as it is. With `Onsale-Ask: primary` an operator has the primary answer what "
+        "another node is asked: a switchover, or its metrics."
     ),
     "Lists": (
         'Lists are plain arrays. `limit` is how many at most; the next page is in the header `Link: <…>; rel="next"`.'

@@ -192,6 +192,16 @@ OPERATIONS: Final = (
         "getMetrics",
         "Metrics for Prometheus",
         Reply("Prometheus' text format.", {"type": "string"}, content_type="text/plain"),
+        Code.UNKNOWN_FIELD,
+        parameters=(
+            parameter(
+                "names",
+                "query",
+                {"type": "string"},
+                "Of these families alone, with commas and without `_total`; not of those of HTTP and the process.",
+                "onsale_held,onsale_commands",
+            ),
+        ),
     ),
     _probe(
         "/openapi.json",

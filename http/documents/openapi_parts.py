@@ -22,6 +22,7 @@ class Kind(enum.Enum):
     PROBE = "probe"  # of the node itself; waits for nothing
     READ = "read"  # public
     PERSONAL = "personal"  # a read that takes a token
+    REPORT = "report"  # a read that takes a token, and time; not kept by others
     STREAM = "stream"  # a read that takes a token, and goes on
     WATCH = "watch"  # a public read that goes on
     WRITE = "write"
@@ -159,6 +160,7 @@ _CODES: Final = {
     Kind.PROBE: (),
     Kind.READ: (Code.NOT_DURABLE, Code.REPLICA_BEHIND),
     Kind.PERSONAL: (*_TOKEN_CODES, Code.NOT_DURABLE, Code.REPLICA_BEHIND),
+    Kind.REPORT: _TOKEN_CODES,
     Kind.STREAM: _TOKEN_CODES,
     Kind.WATCH: (Code.NOT_DURABLE, Code.REPLICA_BEHIND),
     Kind.WRITE: _WRITE_CODES,
@@ -170,6 +172,7 @@ _HEADERS_GIVEN: Final = {
     Kind.PROBE: _READ_HEADERS,
     Kind.READ: _READ_HEADERS,
     Kind.PERSONAL: _READ_HEADERS,
+    Kind.REPORT: _OTHER_HEADERS,
     Kind.STREAM: _OTHER_HEADERS,
     Kind.WATCH: _OTHER_HEADERS,
     Kind.WRITE: _WRITE_HEADERS,

@@ -18,6 +18,7 @@ from ..render import events as render_events
 from ..render import outbox as render_outbox
 from ..render import receipts as render_receipts
 from ..render import replies as render
+from ..render import reports as render_reports
 from ..render import rooms as render_rooms
 from ..render import seats as render_seats
 from ..render import tickets as render_tickets
@@ -102,6 +103,15 @@ _TYPES: Final[dict[type, str]] = {
     render_receipts.ProofDocument: "ReceiptProof",
     render_receipts.HeadDocument: "JournalHead",
     render_receipts.GrowthDocument: "JournalGrowth",
+    render_reports.StoryAnswer: "StoryReport",
+    render_reports.StoryDocument: "Story",
+    render_reports.ToldDocument: "FactInWords",
+    render_reports.FairnessAnswer: "FairnessReport",
+    render_reports.FairnessDocument: "Fairness",
+    render_reports.SummaryDocument: "FairnessSummary",
+    render_reports.RuleDocument: "FairnessRule",
+    render_reports.ExceptionDocument: "FairnessException",
+    render_reports.ProgressOfReading: "ProgressOfReading",
     gateway.Member: "Member",
     render_cluster.ClusterDocument: "Cluster",
     render_cluster.ChangeDocument: "ClusterChange",

@@ -41,14 +41,29 @@ def policy(*, stripe: bool) -> str:
     return "; ".join(told)
 
 
-def page(files: StaticFiles, folder: str, title: str, settings: dict[str, Any]) -> bytes:
-    """HTML that starts `main.js` of a folder; `settings` are for its scripts, never run."""
-    style, script = files.address(folder, "style.css"), files.address(folder, "main.js")
+def page(
+    files: StaticFiles,
+    folder: str,
+    title: str,
+    settings: dict[str, Any],
+    *,
+    styles: tuple[tuple[str, str], ...] = (),
+    modules: tuple[tuple[str, str], ...] = (),
+) -> bytes:
+    """HTML that starts `main.js` of a folder; `settings` are for its scripts, never run.
+
+    `styles` come before the folder's own, and `modules` are what it takes from elsewhere: (folder, name).
+    """
+    script = files.address(folder, "main.js")
     data = json.dumps(settings, ensure_ascii=True).replace("<", "\\u003c")
     preloads = "".join(
         f'<link rel="modulepreload" href="{files.address(each, name)}">'
         for each, name in sorted(files.files)
-        if name.endswith(".js") and (each == folder or name == "preact-htm.js") and not name.endswith(".worker.js")
+        if ((each == folder and name.endswith(".js")) or (each, name) in (("vendor", "preact-htm.js"), *modules))
+        and not name.endswith(".worker.js")
+    )
+    sheets = "\n".join(
+        f'<link rel="stylesheet" href="{files.address(each, name)}">' for each, name in (*styles, (folder, "style.css"))
     )
     return f"""<!doctype html>
 <html lang="en">
@@ -58,7 +73,7 @@ def page(files: StaticFiles, folder: str, title: str, settings: dict[str, Any]) 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="{files.address(folder, "icon.svg")}" type="image/svg+xml">
-<link rel="stylesheet" href="{style}">
+{sheets}
 {preloads}
 </head>
 <body>

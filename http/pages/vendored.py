@@ -30,6 +30,12 @@ PACKAGES: Final = (
         {"preact/standalone.module.js": "preact-htm.js", "LICENSE": "htm.LICENSE"},
     ),
     Package("preact", "10.29.8", "the licence of what the file above has in it", {"LICENSE": "preact.LICENSE"}),
+    Package(
+        "uplot",
+        "1.6.32",
+        "Charts that move, for the console",
+        {"dist/uPlot.esm.js": "uplot.js", "dist/uPlot.min.css": "uplot.css", "LICENSE": "uplot.LICENSE"},
+    ),
 )
 
 

@@ -66,7 +66,7 @@ def _deviation_as_json(each: Deviation) -> dict[str, Any]:
 
 
 def print_report(report: Fairness) -> None:
-    print_table((), list(_summary(report)))
+    print_table((), list(summary_lines(report)))
     if report.by_rule:
         rows = [
             (rule, f"{count:,}", "allowed" if RULES[rule][1] else "NOT ALLOWED", RULES[rule][0])
@@ -82,7 +82,8 @@ def print_report(report: Fairness) -> None:
         note(f"{len(worst_first):,} exceptions; here are {SHOWN_MAX}. --format json has them all.")
 
 
-def _summary(report: Fairness) -> Iterator[tuple[str, str]]:
+def summary_lines(report: Fairness) -> Iterator[tuple[str, str]]:
+    """What, and how it is, in words."""
     yield "event", f'{report.event_id} "{report.name}", waitlist {report.waitlist}'
     if report.since_seq:
         yield "note", f"up to seq {report.since_seq} the journal is gone; what is told begins there"
@@ -107,8 +108,12 @@ def _order(order: Order) -> str:
     return f"{order.joined:,} came, {order.served:,} served, {order.waiting:,} still wait"
 
 
+def exception_words(each: Deviation) -> str:
+    return RULES[each.rule][0] + (f" ({each.detail})" if each.detail else "")
+
+
 def _row(each: Deviation) -> tuple[str, ...]:
-    words = RULES[each.rule][0] + (f" ({each.detail})" if each.detail else "")
+    words = exception_words(each)
     booking = f"booking {each.booking_id}: " if each.booking_id else ""
     number = str(each.number) if each.number else "-"
     return (

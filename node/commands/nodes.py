@@ -186,6 +186,11 @@ _COMMON = (
         "/replica and /primary answer 503) while everything is still answered; then stop.",
     ),
     flag(
+        "--sample",
+        is_flag=True,
+        help="Nothing here is real: operators may rehearse with a simulated crowd, at /console; --demo says so, too.",
+    ),
+    flag(
         "--log-format",
         type=click.Choice(["human", "json"]),
         default="human",

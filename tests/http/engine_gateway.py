@@ -47,11 +47,14 @@ from onsale.http.gateway import (
     JournalHead,
     LaneView,
     Member,
+    NothingThereError,
     NotKeptError,
     Reconciliation,
+    Report,
     TicketCode,
     UnavailableError,
 )
+from onsale.tests.http.made_up import a_report
 
 EVENT_FACTS = (EventCreated, EventChanged, EventCancelled)
 START_MS = 1_795_341_600_000  # 2026-11-22T10:00:00Z
@@ -70,6 +73,7 @@ class EngineGateway:
         self.role = "primary"
         self.leads = True
         self.primary_address = ""
+        self.reading_takes_long = False
         self.forwarded: list[Call] = []
         self.forwarded_answer: Answer | None = None  # of the primary, when this node does not lead
         self.more_members: list[Member] = []
@@ -213,6 +217,12 @@ class EngineGateway:
         if after_seq + 1 < self.first_seq:
             raise GoneError(self.first_seq)
         return [each for each in self._facts if after_seq < each["seq"] <= self._durable_seq][:limit]
+
+    async def report(self, kind: str, number: int) -> Report:
+        known = {"booking": self.state.bookings.rows, "fairness": self.state.sales}
+        if number not in known.get(kind, range(1, self.state.seq + 1)):
+            raise NothingThereError(f"There is no {kind} {number}.")
+        return Report(None, 10, 100) if self.reading_takes_long else Report(a_report(kind, number), 0, 0)
 
     async def journal_head(self, seq: int | None, since: int | None) -> JournalHead:
         """One batch for each fact; the hashes prove nothing."""

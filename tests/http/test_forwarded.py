@@ -6,8 +6,9 @@ from onsale.engine.codes import Code
 from onsale.http.call import Answer
 from onsale.http.problems import refused
 from onsale.http.routes import ROUTES
-from onsale.tests.http.api_calls import EVENT, Calls, as_call
+from onsale.tests.http.api_calls import EVENT, OPERATOR, Calls, as_call, token_of
 
+ADA = token_of("user", "ada")
 WRITES = [route for route in ROUTES if route.method != "GET"]
 ANSWER = Answer(201, b'{"bookingId": 1,  "seq":57}', (("Onsale-Seq", "57"), ("Idempotency-Replayed", "true")))
 
@@ -54,6 +55,20 @@ async def test_reads_are_answered_here(calls: Calls) -> None:
     assert (await calls("GET", "/events")).status == 200
     assert calls.at_once("GET", "/events/1/availability").status == 404
     assert not calls.gateway.forwarded
+
+
+async def test_an_operator_may_have_the_primary_answer(calls: Calls) -> None:
+    for method, path in (("GET", "/metrics"), ("GET", "/outbox"), ("POST", "/cluster/switchover")):
+        got = await calls(method, path, None, OPERATOR, Onsale_Ask="primary")
+        assert (got.status, got.body) == (201, ANSWER.body)
+    assert [call.path for call in calls.gateway.forwarded] == ["/metrics", "/outbox", "/cluster/switchover"]
+    for token, status in ((None, 401), (ADA, 403)):
+        assert (await calls("GET", "/metrics", None, token, Onsale_Ask="primary")).status == status
+    passed_on = await calls("GET", "/metrics", None, OPERATOR, Onsale_Ask="primary", Onsale_Forwarded_By="two")
+    assert passed_on.code == "no_primary", "two nodes that don't lead don't ask each other for ever"
+    assert len(calls.gateway.forwarded) == 3
+    calls.gateway.leads = True
+    assert (await calls("GET", "/metrics", None, OPERATOR, Onsale_Ask="primary")).status == 200
 
 
 async def test_paths_and_methods_that_are_none_are_refused_here(calls: Calls) -> None:

@@ -58,7 +58,7 @@ async def test_head_is_get_without_the_body(calls: Calls, path: str) -> None:
     await calls.held(await calls.event(seatMap=SEAT_MAP))
     await calls("PUT", "/users/ada", {})
     path = path.replace("{eventId}", "1").replace("{bookingId}", "1").replace("{userId}", "ada")
-    path = path.replace("{code}", "CODE-1-1-1")
+    path = path.replace("{code}", "CODE-1-1-1").replace("{seq}", "1")
     if "/queue" in path:
         await calls("PATCH", "/events/1", {"waitingRoom": {"admitPerMinute": 60}})
         joined = await calls("POST", "/events/1/queue", {"userId": "ada"})

@@ -5,23 +5,15 @@ Skipped where there is no Chromium.
 
 import asyncio
 import re
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from browsers import CHROMIUM, HOSTILE, Watched, axe_faults, chromium, new_page
 from cluster import Cluster
 from nodes import Client, Node
-from playwright.async_api import Browser, Page, async_playwright, expect
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-HOSTILE = '<img src=x onerror="document.title=1">'
+from playwright.async_api import Browser, expect
 
 pytestmark = [pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"), pytest.mark.timeout(120)]
 
@@ -43,31 +35,12 @@ async def client(node: Node) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
-class Visitor:
-    """Somebody at a browser of their own. What the page complains of is kept."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.url = url
-        self.faults: list[str] = []
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("console", self._said)
-        page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
-        page.on("request", self._asked)
-
-    def _said(self, message: Any) -> None:
-        if "Content Security Policy" in message.text or "Refused to" in message.text:
-            self.faults.append(message.text)
-
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith((self.url, "data:")):
-            self.faults.append(f"it asks {request.url}")
+class Visitor(Watched):
+    """Somebody at a browser of their own."""
 
     async def open(self, event: dict[str, Any]) -> None:
         await self.page.goto(f"{self.url}/#/events/{event['id']}")
@@ -87,9 +60,7 @@ class Visitor:
 
 
 async def visit(browser: Browser, node: Node, **settings: Any) -> Visitor:
-    context = await browser.new_context(locale="en", **settings)
-    context.set_default_timeout(10_000)
-    return Visitor(await context.new_page(), node.url)
+    return Visitor(await new_page(browser, **settings), node.url)
 
 
 async def test_from_the_search_to_the_ticket_at_a_phone(browser: Browser, node: Node) -> None:
@@ -256,10 +227,7 @@ async def test_axe_finds_no_fault(browser: Browser, node: Node, client: Client) 
     found: list[str] = []
 
     async def check(where: str) -> None:
-        outcome = await Axe().run(ada.page)
-        found.extend(
-            f"{where}: {each['id']} ({each['impact']}), {each['help']}" for each in outcome.response["violations"]
-        )
+        found.extend(await axe_faults(ada.page, where))
 
     ada = await visit(browser, node, bypass_csp=True)  # axe is put into the page
     page = ada.page

@@ -43,6 +43,9 @@ RULES: list[tuple[str, str, Any, set[str]]] = [
     ("PUT", "/users/ada", {}, ADAS),
     ("GET", "/users/ada/bookings", None, ADAS),
     ("GET", "/users/ada/notifications", None, ADAS),
+    ("GET", "/events/1/fairness", None, {"operator"}),
+    ("GET", "/booking/1/story", None, {"operator"}),
+    ("GET", "/journal/1/story", None, {"operator"}),
     ("GET", "/journal", None, {"operator"}),
     ("GET", "/outbox", None, {"operator"}),
     ("POST", "/outbox/retry", {"all": True}, {"operator"}),
@@ -78,7 +81,7 @@ def test_every_call_has_its_rule() -> None:
     for method, path, _ in ROUTES:
         if (method, path) in covered:
             continue
-        shown = path.replace("{eventId}", "1")
+        shown = path.replace("{eventId}", "1").replace("{seq}", "1")
         shown = shown.replace("/1/seats", "/2/seats")
         shown = shown.replace("{code}", "CODE-1-2-1")
         shown = shown.replace("{bookingId}", "2" if path.endswith("refund") else "1")

@@ -1,5 +1,7 @@
 """Health, the journal and the API's own description."""
 
+import re
+
 import pytest
 
 from onsale.tests.http.api_calls import Calls
@@ -82,6 +84,17 @@ async def test_a_journal_whose_beginning_is_gone(calls: Calls) -> None:
     assert (got.status, got.code, got.json()["field"]) == (400, "invalid_field", "after_seq")
     assert "begins with 4" in got.json()["detail"]
     assert [each["seq"] for each in (await calls("GET", "/journal?after_seq=3")).json()] == [4, 5]
+
+
+async def test_metrics_of_some_names_alone(calls: Calls) -> None:
+    await calls.held(await calls.event())
+    got = await calls("GET", "/metrics?names=onsale_held,onsale_commands,onsale_no_such")
+    assert got.status == 200
+    assert set(re.findall(r"^# TYPE (\S+)", got.body.decode(), re.MULTILINE)) == {
+        "onsale_held",
+        "onsale_commands_total",
+    }
+    assert (await calls("GET", "/metrics?name=onsale_held")).code == "unknown_field"
 
 
 async def test_metrics_count_what_was_answered(calls: Calls) -> None:

@@ -6,10 +6,14 @@ import re
 
 import pytest
 
+from onsale.engine.status import BOOKING_NAMES, ROOM_NAMES
 from onsale.http.api import Storefront
+from onsale.http.gateway import ROLES, STATES
 from onsale.http.pages.shell import page, policy
 from onsale.http.pages.static_files import static_files
 from onsale.http.pages.vendored import PACKAGES
+from onsale.http.render.cluster import HEALTHS
+from onsale.node.commands.outbox_report import LANES
 from onsale.tests.http.api_calls import Calls
 
 LANGUAGES = ("de", "en")
@@ -44,6 +48,23 @@ async def test_with_stripe_its_own_hosts_may_be_asked(calls: Calls) -> None:
     assert "script-src 'self' https://js.stripe.com" in got.headers["Content-Security-Policy"]
     assert settings_of(got.body)["stripeKey"] == "pk_test_1"
     assert "frame-src https://js.stripe.com https://hooks.stripe.com" in policy(stripe=True)
+
+
+async def test_the_console_is_a_page_with_nothing_of_the_node_in_it() -> None:
+    """So it is open to everyone, before the node has a copy, too; what it shows it asks for with a token."""
+    calls = Calls(secured=True)
+    calls.gateway.ready = False
+    got = await calls("GET", "/console")
+    assert (got.status, got.content_type) == (200, "text/html; charset=utf-8")
+    assert got.headers["Content-Security-Policy"] == policy(stripe=False)
+    assert settings_of(got.body) == {"files": static_files().address("console", ""), "open": False, "rehearsal": False}
+    text = got.body.decode()
+    assert not re.search(r"<script(?![^>]*(src=|application/json))", text), "no script stands in the page"
+    assert not re.search(r"\son\w+=|\sstyle=|https?:", text)
+    addresses = re.findall(r'(?:href|src)="(/static/[^"]+)"', text)
+    assert len(addresses) > 12
+    for address in addresses:
+        assert (await calls("GET", address)).status == 200, address
 
 
 def settings_of(body: bytes) -> dict[str, object]:
@@ -109,11 +130,29 @@ def test_both_languages_say_the_same_things() -> None:
 
 
 def test_every_message_that_is_asked_for_is_there() -> None:
-    messages = json.loads(static_files().files["shop", "messages.en.json"].body)
-    scripts = [file.body.decode() for (folder, name), file in static_files().files.items() if name.endswith(".js")]
-    asked = {name for script in scripts for name in re.findall(r'\bt\(\s*"([^"]+)"', script)}
-    assert len(asked) > 50
-    assert asked <= messages.keys()
+    for page_of in ("shop", "console"):
+        messages = json.loads(static_files().files[page_of, "messages.en.json"].body)
+        scripts = [
+            file.body.decode()
+            for (folder, name), file in static_files().files.items()
+            if folder == page_of and name.endswith(".js")
+        ]
+        asked = {name for script in scripts for name in re.findall(r'\bt\(\s*"([^"]+)"', script)}
+        assert len(asked) > 50
+        assert asked <= messages.keys(), page_of
+
+
+def test_the_console_has_words_for_whatever_nodes_say() -> None:
+    messages = json.loads(static_files().files["console", "messages.en.json"].body)
+    for group, names in (
+        ("role", ROLES),
+        ("state", STATES),
+        ("health", HEALTHS),
+        ("booking", BOOKING_NAMES.values()),
+        ("room", ROOM_NAMES.values()),
+        ("lane", LANES),
+    ):
+        assert {f"{group}.{name}" for name in names} <= messages.keys()
 
 
 def test_what_is_kept_of_others_has_its_licence() -> None:

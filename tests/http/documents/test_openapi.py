@@ -270,6 +270,10 @@ async def test_every_promised_answer_is_met_and_fits(calls: Checked) -> None:
     await calls.expect(200, "POST", "/cluster/pause")
     await calls.expect(200, "POST", "/cluster/resume")
     await calls.expect(200, "DELETE", "/cluster/members/two")
+    for status in (200, 202):
+        calls.gateway.reading_takes_long = status == 202
+        for path in (f"/booking/{first}/story", "/journal/1/story", f"/events/{event_id}/fairness"):
+            await calls.expect(status, "GET", path)
     for path in ("/healthz", "/readyz", "/primary", "/replica?max_lag=5", "/cluster", "/metrics", "/openapi.json"):
         await calls.expect(200, "GET", path)
     for path in ("/docs", "/docs/errors"):
@@ -397,11 +401,11 @@ async def test_who_needs_a_token_is_true(operation: Any) -> None:
     """Without one: 401 where the document asks for one, and nowhere else; with a role that may not: 403."""
     calls = Checked(secured=True)
     await calls.held(await calls.event(seatMap=SEAT_MAP))
-    path = operation.path.format(eventId=1, bookingId=1, userId="ada", name="two", code="CODE-1-1-1", token="x")
+    path = operation.path.format(eventId=1, bookingId=1, userId="ada", name="two", code="CODE-1-1-1", token="x", seq=1)
     if operation.name == "readJournal":
         path += "?after_seq=99"  # what facts look like is the node's affair; see the next test
     got = await calls(operation.method, path, operation.body_example)
-    asks = operation.kind in (Kind.PERSONAL, Kind.WRITE, Kind.ORDER, Kind.UNKEYED)
+    asks = operation.kind in (Kind.PERSONAL, Kind.REPORT, Kind.WRITE, Kind.ORDER, Kind.UNKEYED)
     assert (got.status == 401) == asks
     assert ("security" in operation_of(operation.method, path)) == asks
     if operation.role:

@@ -1,0 +1,1 @@
+"""A crowd on a button: thousands of simulated people at one sample event. Never outside the sample mode."""
