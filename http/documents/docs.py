@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from ...engine.codes import Code
 from ..problems import STATUS
-from .docs_style import SCRIPT, STYLE
+from .docs_script import SCRIPT
+from .docs_style import STYLE
 from .error_guide import GUIDE, REQUEST_TIMEOUT, REQUEST_TIMEOUT_GUIDE, Guide
 from .openapi import CONVENTIONS, describe
 from .openapi_parts import Node
@@ -62,7 +63,8 @@ def _page(document: Node) -> Iterator[str]:
 
 def _head(title: str) -> Iterator[str]:
     """It forbids the browser to load or run anything but what the page itself holds."""
-    policy = f"default-src 'none'; img-src data:; style-src '{_hash(STYLE)}'; script-src '{_hash(SCRIPT)}'"
+    policy = f"default-src 'none'; connect-src 'self'; img-src data:; style-src '{_hash(STYLE)}'"
+    policy += f"; script-src '{_hash(SCRIPT)}'"
     yield '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{policy}; base-uri \'none\'">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -106,7 +108,8 @@ def _call(document: Node, path: str, method: str, operation: Node) -> Iterator[s
         content = body["content"]["application/json"]
         yield "<h4>Body</h4>" if body["required"] else "<h4>Body, if any</h4>"
         yield from _fields(_resolved(document, content["schema"]))
-    yield f'<pre class="curl" tabindex="0">{_curl(path, method, parameters, body)}</pre><h4>Answers</h4>'
+    yield f'<pre class="curl" tabindex="0"{_trial(path, method, parameters, body)}>'
+    yield f"{_curl(path, method, parameters, body)}</pre><h4>Answers</h4>"
     yield from _answers(operation["responses"])
     yield "</article>"
 
@@ -208,20 +211,33 @@ def _resolved(document: Node, node: Node) -> Node:
 
 def _curl(path: str, method: str, parameters: list[Node], body: Node | None) -> str:
     """A command to paste, with the origin left for the page's script to fill in."""
+    url = _url(path, parameters)
+    words = ["curl", *(["-X", method.upper()] if method != "get" and (body is None or method != "post") else [])]
+    quote = "'" if "?" in url else ""
+    line = f'{_text(shlex.join(words))} {quote}<span class="origin">{ORIGIN}</span>{_text(url)}{quote}'
+    if body is not None:
+        example = json.dumps(body["content"]["application/json"]["example"], ensure_ascii=False)
+        line += f" \\\n  -H 'Content-Type: application/json' \\\n  -d {_text(shlex.quote(example))}"
+    return line
+
+
+def _url(path: str, parameters: list[Node]) -> str:
+    """The path with examples in it, and the first parameter of the query that has one."""
     query = []
     for each in parameters:
         if each["in"] == "path":
             path = path.replace(f"{{{each['name']}}}", str(each["example"]))
         elif each["in"] == "query" and "example" in each:
             query.append(f"{each['name']}={each['example']}")
-    url = path + ("?" + "&".join(query[:1]) if query else "")
-    words = ["curl", *(["-X", method.upper()] if method != "get" and (body is None or method != "post") else [])]
-    quote = "'" if query else ""
-    line = f'{_text(shlex.join(words))} {quote}<span class="origin">{ORIGIN}</span>{_text(url)}{quote}'
+    return path + ("?" + "&".join(query[:1]) if query else "")
+
+
+def _trial(path: str, method: str, parameters: list[Node], body: Node | None) -> str:
+    """What the page's script sends when the call is tried, as attributes."""
+    told = {"method": method.upper(), "url": _url(path, parameters)}
     if body is not None:
-        example = json.dumps(body["content"]["application/json"]["example"], ensure_ascii=False)
-        line += f" \\\n  -H 'Content-Type: application/json' \\\n  -d {_text(shlex.quote(example))}"
-    return line
+        told["body"] = json.dumps(body["content"]["application/json"]["example"], ensure_ascii=False, indent=2)
+    return "".join(f' data-{name}="{escape(value)}"' for name, value in told.items())
 
 
 def _badge(method: str) -> str:

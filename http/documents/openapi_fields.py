@@ -29,7 +29,9 @@ COUNT: Final[Schema] = {"minimum": 0}
 _WHERE_DECIDED: Final[Schema] = {"description": "in answers to writes: where in the journal it was decided"}
 ROLE: Final[Schema] = {"enum": list(gateway.ROLES)}
 _DRY_RUN: Final[Schema] = {"description": "do nothing: say what would be done, or why not"}
-_NO_CHALLENGE: Final[Schema] = {"enum": ["none"], "description": 'not available in this version beyond "none"'}
+_CHALLENGE: Final[Schema] = {
+    "description": "what keeps programs out: a sum that browsers do (`proof_of_work`), or another's word (`outside`)"
+}
 
 
 def _one_of(names: dict[int, str]) -> Schema:
@@ -107,15 +109,16 @@ BY_PLACE: Final[dict[str, Schema]] = {
     "Event.offerSeconds": _ID | {"description": "how long those in line have, once it is their turn; null: as all"},
     "Ticket.seat": {"description": "null where seats are not numbered"},
     "NewBooking.queueToken": {"description": "of someone whose turn it is, where the event has a waiting room"},
-    "NewBooking.challenge": {"description": "a solved challenge; no event asks for one in this version"},
+    "NewBooking.challenge": {"description": "a solved challenge (GET /challenge), where the event asks for one"},
+    "NewBooking.quantity": {"default": 1},
     "NewPayment.bookingId": {"description": "needed only when the user holds several bookings at the event"},
     "NewPayment.amount": {"description": 'what the booking costs, in major units, such as "49.90"'},
     "NewRefund.amount": {"description": "all that is left, when left out"},
     "UserDetails.name": _TEXT,
-    "NewEvent.challenge": _NO_CHALLENGE,
+    "NewEvent.challenge": _CHALLENGE,
     "NewEvent.ticketTypes": {"minItems": 1, "maxItems": 100},
     "NewEvent.onSaleAt": {"description": "when the sale begins; at once, when left out"},
-    "EventChanges.challenge": _NO_CHALLENGE,
+    "EventChanges.challenge": _CHALLENGE,
     "TicketTypeChanges.name": {"description": "with id: its new name; without: which one, or a new one to add"},
     "Held.status": {"const": "held"},
     "Waiting.status": {"const": "waiting"},
