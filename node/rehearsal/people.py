@@ -68,8 +68,12 @@ class Crowd:
                 if status != 200:
                     raise Unexpected("GET", path, status, document)
                 place |= document
+                if place.get("admitted"):
+                    break
                 hopeless = place.get("servable") is False and self._chance.random() < GIVES_UP_HOPE
-                if place["status"] in ENDS or hopeless:
+                if hopeless:
+                    await self._door.ask("DELETE", f"{path}/{place['token']}")
+                if hopeless or place["status"] in ENDS:
                     told.sold_out += 1
                     return
         finally:
@@ -132,7 +136,8 @@ class Crowd:
         own = place.get("token", "")
         while not told.over:
             await self._take(BOT_SECONDS)
-            wish = {"userId": user_id, "eventId": self._event_id, "quantity": 4, "waitlist": False}
+            wish = {"userId": user_id, "eventId": self._event_id, "ticketType": self._chance.choice(self._types)}
+            wish |= {"quantity": 1, "waitlist": False}
             token = self._chance.choice(("", own[:-4] + "AAAA", own))
             status, booking = await self._door.ask("POST", "/booking", wish | ({"queueToken": token} if token else {}))
             if status < 300 and token == own:
