@@ -210,6 +210,20 @@ async def test_a_failover_in_the_middle_of_a_payment(browser: Browser, tmp_path:
         assert ada.faults == []
 
 
+async def test_hostile_text_in_addresses_and_searches_is_text(browser: Browser, node: Node) -> None:
+    ada = await visit(browser, node)
+    for address in (f"/?search={HOSTILE}", f"/#/{HOSTILE}", f"/?{HOSTILE}#/events/{HOSTILE}", "/#/events/999999"):
+        await ada.page.goto("about:blank")
+        await ada.page.goto(node.url + address)
+        await expect(ada.page.locator("h1")).to_be_visible()
+        assert await ada.page.title() == "Onsale"
+    await ada.page.goto(node.url + "/#/")
+    await ada.page.get_by_label("Search").fill(HOSTILE)
+    await expect(ada.page.get_by_text("0 events")).to_be_visible()
+    assert await ada.page.title() == "Onsale"
+    assert ada.faults == []
+
+
 async def test_in_german_and_in_the_dark(browser: Browser, node: Node) -> None:
     ada = await visit(browser, node, color_scheme="dark")
     await ada.page.goto(node.url)
