@@ -1,12 +1,16 @@
 """The scaler at work: `python -m onsale.loadtest.scaler_run`.
 
-A primary and a standby; nginx sends reads to the standby and to whatever replicas the scaler adds; Prometheus scrapes
-all of them. Nodes that serve reads are stopped most of the time (SIGSTOP, SIGCONT), so that a modest load is too much
-for one of them: how much one can take is measured first. Then the load rises to twice that, stays, and falls while
-Prometheus is gone, which comes back later. Beside that, readings that flap. Exits with 1 when a request failed,
-replicas were taken away without a reading, flapping moved anything, or p99 did not come back.
+A primary and a standby; nginx or HAProxy sends reads to the standby and to whatever replicas the scaler adds;
+Prometheus scrapes all of them. Nodes that serve reads are stopped most of the time (SIGSTOP, SIGCONT), so that a modest
+load is too much for one of them: how much one can take is measured first. Then the load rises to twice that, stays, and
+falls while Prometheus is gone, which comes back later. Beside that, readings that flap. Exits with 1 when a request
+failed, replicas were taken away without a reading, flapping moved anything, or p99 did not come back.
 
-Owns the course of the run and what is told of it. Needs nginx and Prometheus.
+Behind nginx a read may be sent twice, as by every browser: nginx closes idle connections when it reads its file anew,
+and never reads what is on its way there just then. Such reads are counted, and compared with what nginx has read.
+Behind HAProxy there are none.
+
+Owns the course of the run and what is told of it. Needs Prometheus, and nginx or HAProxy.
 """
 
 import asyncio
@@ -14,12 +18,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
+import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -30,29 +33,14 @@ import click
 from .generator import drive, request_bytes
 from .result import Result
 from .rush_nodes import RushNode
+from .scaler_fronts import FRONTS
+from .scaler_processes import PERIOD_SECONDS, Program, Throttle, send
 
 SHOWS: Final = 100
-PERIOD_SECONDS: Final = 0.04
+MOST: Final = 3  # replicas
 CONNECTIONS: Final = 48
 SLACK: Final = 1.6  # p99 with replicas against p99 of the quiet time before
 
-NGINX: Final = """
-daemon off; user root; pid {folder}/nginx.pid; error_log {folder}/nginx.log warn; worker_processes 1;
-events {{ worker_connections 2048; }}
-http {{
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    access_log off; keepalive_requests 1000000;
-    upstream reads {{ zone reads 64k; least_conn; include {folder}/read-nodes.conf; keepalive 64; }}
-    server {{
-        listen 127.0.0.1:{port} backlog=4096;
-        location / {{
-            proxy_pass http://reads; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_next_upstream error timeout http_503; proxy_read_timeout 60s; add_header Answered-By $upstream_addr;
-        }}
-    }}
-}}
-"""
 PROMETHEUS: Final = """
 global: {{scrape_interval: 1s, scrape_timeout: 900ms}}
 scrape_configs:
@@ -67,7 +55,7 @@ remind_seconds = 5
 state = "{state}"
 [limits]
 least = 0
-most = 3
+most = {most}
 [cool_down]
 after_up_seconds = 5
 after_down_seconds = 6
@@ -91,11 +79,6 @@ kind = "processes"
 first_port = {first_port}
 primary_feeds_most = 0
 drain_seconds = 10
-[balancer]
-kind = "nginx"
-file = "read-nodes.conf"
-always = ["{address}"]
-reload = ["nginx", "-p", "{folder}", "-c", "{folder}/nginx.conf", "-e", "stderr", "-s", "reload"]
 """
 # from far above to far below and back, every 6 s
 FLAPPING: Final = """
@@ -110,52 +93,6 @@ for_down_seconds = {held}
 [driver]
 kind = "dry_run"
 """
-
-
-class Throttle(threading.Thread):
-    """Lets processes run for a share of the time alone. `process_ids`: of whom, asked again and again."""
-
-    def __init__(self, process_ids: Any, share: float) -> None:
-        super().__init__(daemon=True)
-        self._process_ids = process_ids
-        self._share = share
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        while not self._ended.is_set():
-            stopped = self._process_ids()
-            for process_id in stopped:
-                _signal(process_id, signal.SIGSTOP)
-            time.sleep(PERIOD_SECONDS * (1 - self._share))
-            for process_id in stopped:
-                _signal(process_id, signal.SIGCONT)
-            time.sleep(PERIOD_SECONDS * self._share)
-
-    def end(self) -> None:
-        self._ended.set()
-        self.join()
-
-
-def _signal(process_id: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(process_id, number)
-
-
-class Program:
-    """nginx, Prometheus or a scaler, with its output in a file."""
-
-    def __init__(self, folder: Path, name: str, *command: str) -> None:
-        self.log = folder / f"{name}.log"
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(60)
-
-    def lines(self, *texts: str) -> list[str]:
-        return [line for line in self.log.read_text().splitlines() if all(text in line for text in texts)]
 
 
 class Course:
@@ -208,6 +145,10 @@ class Course:
         found = sorted(each for second in range(first, last + 1) for each in self.latencies[second])
         return 1000 * found[int(len(found) * 0.99)] if found else 0.0
 
+    def usual_p99_ms(self, first: int, last: int) -> float:
+        """The median second's, so that a neighbour's burst on this machine is not taken for ours."""
+        return statistics.median(self.p99_ms(second, second) for second in range(first, last + 1))
+
     def told(self, every_seconds: int = 3) -> list[str]:
         lines = []
         for second in range(0, max(self.latencies) + 1, every_seconds):
@@ -223,18 +164,19 @@ READ: Final = request_bytes("GET", f"/events?limit={SHOWS}")
 
 
 class Run:
-    def __init__(self, folder: Path, share: float) -> None:
+    def __init__(self, folder: Path, share: float, balancer: str) -> None:
         self.folder = folder
         self.share = share
+        self.balancer = balancer
         cpus = os.sched_getaffinity(0)
         self.primary = RushNode(folder, "a", "serve", cpus=cpus)
         self.primary.environment = {"ONSALE_CLUSTER_SECRET": "show"}
-        self.nginx_port, self.prometheus_port = 8390, 8391
+        self.port, self.prometheus_port = 8390, 8391
         self.course = Course(folder / "state")
         self.stack = ExitStack()
 
     async def begin(self) -> None:
-        """The cluster, nginx and Prometheus."""
+        """The cluster, what stands in front of it, and Prometheus."""
         self.primary.start()
         self.stack.callback(self.primary.stop)
         flags = ("--primary", self.primary.replication)
@@ -249,14 +191,13 @@ class Run:
                 async with session.post(f"http://127.0.0.1:{self.primary.port}/events", json=show) as response:
                     response.raise_for_status()
         self.address = f"127.0.0.1:{self.standby.port}"
-        (self.folder / "read-nodes.conf").write_text(f"server {self.address};\n")
-        (self.folder / "nginx.conf").write_text(NGINX.format(folder=self.folder, port=self.nginx_port))
+        self.front = FRONTS[self.balancer](self.folder, self.port, self.address, MOST)
         (self.folder / "prometheus.yml").write_text(PROMETHEUS.format(folder=self.folder, standby=self.address))
-        self.start("nginx", "nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", "stderr")
+        self.start(self.balancer, *self.front.command)
         self.start_prometheus()
         assert self.standby.process is not None
         standby = self.standby.process.pid
-        throttle = Throttle(lambda: [standby, *self.course.serving()], self.share)
+        throttle = Throttle(lambda: [standby, *self.course.serving()], MOST + 1, self.share)
         throttle.start()
         self.stack.callback(throttle.end)
         await asyncio.sleep(2)
@@ -276,16 +217,16 @@ class Run:
         file = self.folder / f"{name}.toml"
         common = RULES.format(
             state=self.folder / ("state" if name == "scaler" else name), prometheus=self.prometheus_port,
-            standby=f"http://{self.address}",
+            standby=f"http://{self.address}", most=MOST,
         )  # fmt: skip
         common = common if name == "scaler" else common.replace('targets_file = "replicas.json"', "")
-        file.write_text(common + rules.format(folder=self.folder, address=self.address, first_port=8393, **values))
+        file.write_text(common + rules.format(first_port=8393, **values))
         os.environ |= {"ONSALE_CLUSTER_SECRET": "show"}
         return self.start(name, sys.executable, "-m", "onsale", "scaler", "--rules", str(file))
 
     async def capacity(self) -> float:
         """What one node that is stopped most of the time can answer in a second."""
-        result = await drive("127.0.0.1", self.nginx_port, lambda _: READ, connections=8, seconds=4.0)
+        result = await drive("127.0.0.1", self.port, lambda _: READ, connections=8, seconds=4.0)
         return result.per_second
 
     async def rise_and_fall(self) -> list[str]:
@@ -295,15 +236,17 @@ class Run:
         click.echo(
             f"one node answers {capacity:.0f} reads/s; the load is {low:.0f}/s, then {high:.0f}/s, then as before"
         )
-        scaler = self.start_scaler("scaler", LOAD_RULE, up=0.65 * capacity, down=0.25 * capacity)
+        rules = LOAD_RULE + self.front.rules.replace("{", "{{").replace("}", "}}")
+        scaler = self.start_scaler("scaler", rules, up=0.65 * capacity, down=0.25 * capacity)
         await asyncio.sleep(3)
-        course, port = self.course, self.nginx_port
+        course, port, asked = self.course, self.port, self.front.asked()
         course.began = time.monotonic()
         await course.load(port, "before", low, 9)
-        quiet_ms, rose = course.p99_ms(2, 8), course.second()
+        quiet_ms = course.usual_p99_ms(2, 8)
+        rose = course.second()
         await course.load(port, "the load has risen", high, 45)
         worst_ms = max(course.p99_ms(second, second) for second in range(rose, course.second()))
-        recovered_ms = course.p99_ms(course.second() - 13, course.second() - 3)
+        recovered_ms = course.usual_p99_ms(course.second() - 17, course.second() - 3)
         most = len(course.serving())
         self.prometheus.end()
         await course.load(port, "the load has fallen, Prometheus is gone", low, 15)
@@ -312,9 +255,11 @@ class Run:
         calm, hasty = (self.start_scaler(name, FLAPPING, held=held) for name, held in (("calm", 5), ("hasty", 0)))
         await course.load(port, "Prometheus is back", low, 45)
         left = len(course.serving())
-        failed = self._tell(scaler)
+        failed, again = self._tell(scaler)
+        read_twice = self._read_twice(asked, again)
         click.echo(
-            f"p99: {quiet_ms:.0f} ms before, {worst_ms:.0f} ms at worst, {recovered_ms:.0f} ms with {most} replicas"
+            f"p99 of a second: {quiet_ms:.0f} ms before, {worst_ms:.0f} ms at worst, {recovered_ms:.0f} ms with {most} "
+            "replicas"
         )
         click.echo(f"replicas: {most} at most, {held} after a time without Prometheus, {left} at the end")
         flapped, hasty_steps = len(calm.lines("step:")), len(hasty.lines("step:"))
@@ -324,6 +269,8 @@ class Run:
         scaler.end()
         wrong = {
             f"requests failed: {failed}": failed,
+            f"requests sent again: {again}": again and not self.front.may_be_sent_again,
+            f"requests that {self.balancer} had taken were sent again: {read_twice}": read_twice,
             f"{most - held} replicas went while Prometheus was gone": held != most,
             "it did not say that Prometheus was gone": not scaler.lines("WARNING", "holding still"),
             f"{left} of {most} replicas are left": left or not most,
@@ -334,32 +281,46 @@ class Run:
         }
         return [sentence for sentence, is_so in wrong.items() if is_so]
 
-    def _tell(self, scaler: Program) -> int:
-        """What happened; returns how many requests failed."""
+    def _read_twice(self, asked: Counter[str] | None, again: int) -> int:
+        """How many of those that were sent again the balancer had read already; `asked`: what it had read before."""
+        read = self.front.asked()
+        if read is None or asked is None:
+            return 0
+        answered = sum(result.requests for _, result in self.course.results)
+        twice = (read - asked).total() - answered
+        click.echo(
+            f"{self.balancer} has read {(read - asked).total()} requests {dict(read - asked)}, "
+            f"{answered} were answered: of the {again} that were sent again it had read {twice} before"
+        )
+        return twice
+
+    def _tell(self, scaler: Program) -> tuple[int, int]:
+        """What happened; returns how many requests failed, and how many were sent again."""
         for line in self.course.told():
             click.echo(line)
         for line in [*scaler.lines("step:"), *scaler.lines("holding still")[:2], *scaler.lines("known again")]:
             click.echo(line)
-        failed = 0
+        failed = again = 0
         for what, result in self.course.results:
             broken = result.failed + result.requests - result.statuses.get(200, 0)
             click.echo(
                 f"{what}: {result.requests} requests, {broken} failed {dict(result.errors) or ''}, "
-                f"{result.sent_again} sent again (nginx closed their idle connection as it read its file anew)"
+                f"{result.sent_again} sent again"
             )
             failed += broken
-        return failed
+            again += result.sent_again
+        return failed, again
 
     def end(self) -> None:
         processes = self.course.document()["processes"]
         self.stack.close()
         for each in processes:
-            _signal(each["process_id"], signal.SIGCONT)
-            _signal(each["process_id"], signal.SIGTERM)
+            send(each["process_id"], signal.SIGCONT)
+            send(each["process_id"], signal.SIGTERM)
 
 
-async def _run(folder: Path, share: float) -> list[str]:
-    run = Run(folder, share)
+async def _run(folder: Path, share: float, balancer: str) -> list[str]:
+    run = Run(folder, share, balancer)
     try:
         await run.begin()
         return await run.rise_and_fall()
@@ -368,14 +329,21 @@ async def _run(folder: Path, share: float) -> list[str]:
 
 
 @click.command(help=__doc__)
-@click.option("--share", default=0.1, show_default=True, help="Of the time in which nodes that serve reads may run.")
+@click.option("--balancer", type=click.Choice(sorted(FRONTS)), default="nginx", show_default=True)
+@click.option(
+    "--share",
+    type=click.FloatRange(0.01, 0.2),
+    default=0.06,
+    show_default=True,
+    help="Of the time in which nodes that serve reads may run.",
+)
 @click.option("--keep", is_flag=True, help="Leave logs and folders where they are.")
-def main(*, share: float, keep: bool) -> None:
-    for program in ("nginx", "prometheus"):
+def main(*, balancer: str, share: float, keep: bool) -> None:
+    for program in (balancer, "prometheus"):
         if shutil.which(program) is None:
             raise click.ClickException(f"{program} is not installed.")
     folder = Path(tempfile.mkdtemp(prefix="onsale-scaler-"))
-    faults = asyncio.run(_run(folder, share))
+    faults = asyncio.run(_run(folder, share, balancer))
     click.echo("\n".join(faults) or "as it should be")
     if keep:
         click.echo(f"logs are in {folder}")

@@ -1,14 +1,20 @@
 """One question to a server, and what a failure of it means in a sentence.
 
-Owns how long is waited and how much is read. Never raises anything but `NotAnswered`.
+Owns how long is waited, how much is read, and what is made of JSON. An answer may be anything: of all that is wrong
+with one the caller hears by `NotAnswered` or, from `decode`, by ValueError.
 """
 
 import asyncio
 from collections.abc import Mapping
+from typing import TypeVar
 
 import aiohttp
+import msgspec
 
 BODY_BYTES_MAX = 16 * 1024 * 1024
+
+
+Document = TypeVar("Document")
 
 
 class NotAnswered(Exception):
@@ -40,6 +46,14 @@ async def ask(
         raise NotAnswered(f"{url} did not answer within {seconds:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise NotAnswered(f"{url} can't be asked: {_reason(error)}") from error
+
+
+def decode(body: bytes, kind: type[Document]) -> Document:
+    """Raises ValueError where it is none."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _reason(error: Exception) -> str:

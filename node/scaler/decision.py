@@ -71,16 +71,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Hold:
-    """`blocked`: what keeps a wish from being followed; empty: nothing does. `missing`: rules without a reading."""
+    """`blocked`: what keeps a wish from being followed; empty: nothing does."""
 
     wanted: int
     sentence: str
     verdicts: tuple[Verdict, ...]
     blocked: str = ""
-
-    @property
-    def missing(self) -> tuple[Verdict, ...]:
-        return tuple(each for each in self.verdicts if each.way == "unknown")
 
 
 def decide(
@@ -128,12 +124,8 @@ def blocked_by(plan: Plan, memory: Memory, now: float, joining: int) -> str:
         if left > 0:
             return f"the cool-down after the last step {memory.stepped} has {seconds(left)} left"
     if joining:
-        return f"{joining} {'replica' if joining == 1 else 'replicas'} of the last step {_is(joining)} still joining"
+        return f"{joining} {'replica' if joining == 1 else 'replicas'} of the last step still to join"
     return ""
-
-
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _step(memory: Memory, goal: int, why: str, verdicts: list[Verdict], now: float) -> tuple[Step, Memory]:

@@ -1,6 +1,6 @@
 """A driver and a balancer that do nothing: for seeing what rules would do.
 
-Owns how many there would be by now, so that the next decision goes on from there.
+Owns who there would be by now, so that the next decision goes on from there.
 """
 
 from collections.abc import Sequence
@@ -9,22 +9,25 @@ from .ports import Place, Replica
 
 
 class DryRun:
-    """Begins with so many replicas."""
+    """Begins with these replicas."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, replicas: Sequence[Replica]) -> None:
+        self._replicas = list(replicas)
         self._news: list[str] = []
 
     async def listed(self) -> list[Replica]:
-        return [Replica(f"imagined-{number}", "") for number in range(1, self._count + 1)]
+        return list(self._replicas)
 
     async def up(self, count: int, wanted: int, reason: str) -> None:
         self._tell(f"would start {count} more, {wanted} in all, because {reason}")
-        self._count += count
+        used = {each.name for each in self._replicas}
+        free = (each.name for each in imagined(len(used) + count) if each.name not in used)
+        self._replicas += [Replica(name, "") for name, _ in zip(free, range(count), strict=False)]
 
     async def down(self, replicas: Sequence[Replica], wanted: int, reason: str) -> None:
-        self._tell(f"would stop {len(replicas)}, {wanted} would be left, because {reason}")
-        self._count -= len(replicas)
+        names = [each.name for each in replicas]
+        self._tell(f"would stop {', '.join(names)}, {wanted} would be left, because {reason}")
+        self._replicas = [each for each in self._replicas if each.name not in names]
 
     def _tell(self, sentence: str) -> None:
         self._news.append(f"dry run: {sentence}")
@@ -34,6 +37,10 @@ class DryRun:
         return told
 
     async def close(self) -> None: ...
+
+
+def imagined(count: int) -> list[Replica]:
+    return [Replica(f"imagined-{number}", "") for number in range(1, count + 1)]
 
 
 class NobodyInFront:

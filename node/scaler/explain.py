@@ -10,9 +10,9 @@ from typing import Any
 
 from .asking import make_session
 from .decision import Hold, Step, Verdict, decide, number, seconds
-from .readings import SECOND_LOOK_SECONDS, Sources
+from .readings import SECOND_LOOK_SECONDS, Readings
 from .rules import Rules
-from .running import known_state
+from .running import begin, known_state
 from .state_file import State, StateFile
 
 STEPS_SHOWN = 5
@@ -22,7 +22,9 @@ async def explain(rules: Rules) -> dict[str, Any]:
     """The document that is printed. Raises CannotBegin."""
     state, begun = known_state(StateFile(rules.state), rules.plan, time.time(), changes=False)
     async with make_session() as session:
-        readings = await Sources(rules, session, again_seconds=SECOND_LOOK_SECONDS).read()
+        if not begun:
+            await begin(rules, state, lambda: None, session, begun=False, dry_run=True)
+        readings = await Readings(rules, session, again_seconds=SECOND_LOOK_SECONDS).read()
     now = time.time()
     joining = sum(
         not each.admitted and not each.leaving and now - each.since <= rules.join_seconds for each in state.replicas
@@ -36,7 +38,6 @@ def document(rules: Rules, state: State, decision: Step | Hold, now: float, *, b
     cool_down = plan.after_up_seconds if memory.stepped == "up" else plan.after_down_seconds
     left = max(cool_down - (now - memory.stepped_at), 0.0) if memory.stepped else 0.0
     return {
-        "what": rules.what,
         "wanted": memory.wanted,
         "least": plan.least,
         "most": plan.most,
@@ -97,7 +98,7 @@ def table(told: dict[str, Any]) -> tuple[list[tuple[str, ...]], list[str]]:
         for each in told["rules"]
     ]
     would = f"would go from {told['wanted']} to {told['wouldWant']}" if told["decision"] == "step" else "would hold"
-    lines = [f"{told['what']}: {told['wanted']} wanted, between {told['least']} and {told['most']}; {would}."]
+    lines = [f"replicas: {told['wanted']} wanted, between {told['least']} and {told['most']}; {would}."]
     lines.append(told["sentence"])
     if told["coolDownLeftSeconds"]:
         lines.append(f"Cool-down: {seconds(told['coolDownLeftSeconds'])} left.")
@@ -106,7 +107,7 @@ def table(told: dict[str, Any]) -> tuple[list[tuple[str, ...]], list[str]]:
     if told["lastDecision"] is not None:
         lines.append(f"{told['lastDecision']['at']}  last decision: {told['lastDecision']['sentence']}")
     if not told["hasRun"]:
-        lines.append("No scaler has run with this `state` yet: it would begin with as many replicas as it finds.")
+        lines.append(f"No scaler has run with this `state` yet: it would begin with what it finds ({told['wanted']}).")
     return rows, lines
 
 

@@ -19,7 +19,10 @@ _BUCKET, _SUM, _COUNT, _TOTAL = "_bucket", "_sum", "_count", "_total"
 
 
 def parse(text: str, names: Iterable[str]) -> dict[Series, float]:
-    """The samples of these metrics (whichever of _bucket, _sum, _count, _total they have). Raises ValueError."""
+    """The samples of these metrics (whichever of _bucket, _sum, _count, _total they have). Raises ValueError.
+
+    A bucket among them has its bound.
+    """
     wanted = tuple(names)
     lines = [
         line
@@ -27,17 +30,23 @@ def parse(text: str, names: Iterable[str]) -> dict[Series, float]:
         if line.startswith(wanted) or line.startswith(tuple(f"# TYPE {each} " for each in wanted))
     ]
     known = {name + ending for name in wanted for ending in ("", _BUCKET, _SUM, _COUNT, _TOTAL)}
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): float(sample.value)
-        for family in text_string_to_metric_families("\n".join(lines) + "\n")
-        for sample in family.samples
-        if sample.name in known
-    }
+    found: dict[Series, float] = {}
+    for family in text_string_to_metric_families("\n".join(lines) + "\n"):
+        for sample in family.samples:
+            if sample.name in known:
+                if sample.name.endswith(_BUCKET):
+                    float(sample.labels.get("le", "missing"))
+                found[(sample.name, tuple(sorted(sample.labels.items())))] = float(sample.value)
+    return found
 
 
 def roles_of(samples: Samples) -> set[str]:
     """Which role a node has, by its own word."""
-    return {dict(labels)["role"] for (name, labels), value in samples.items() if name == "onsale_role" and value == 1}
+    return {
+        dict(labels).get("role", "")
+        for (name, labels), value in samples.items()
+        if name == "onsale_role" and value == 1
+    }
 
 
 def aggregate(metric: NodeMetric, pairs: list[tuple[Samples, Samples, float]]) -> float | None:

@@ -46,6 +46,7 @@ class Fleet:
         self._clock = clock
         self._join_seconds = join_seconds
         self._failed: dict[str, int] = {}  # how often in a row
+        self._troubles: dict[str, str] = {}  # what they said of themselves
         self._asked: tuple[int, float] = (-1, 0.0)  # for how many, and when
         self._late: set[str] = set()
         self._stopped: dict[str, float] = {}  # when; an orchestrator may list them for a while yet
@@ -66,10 +67,13 @@ class Fleet:
         )
 
     @property
-    def is_settled(self) -> bool:
-        """As many as wanted, and all of them serve."""
-        replicas = self._state.replicas
-        return len(replicas) == self._state.memory.wanted and all(each.admitted for each in replicas)
+    def unsettled(self) -> str:
+        """What is not yet as it is wanted; empty: there are as many as wanted, and all of them serve."""
+        replicas, wanted = self._state.replicas, self._state.memory.wanted
+        late = [each.name for each in replicas if not each.admitted]
+        parts = [f"the number of replicas is {len(replicas)}, not {wanted}"] if len(replicas) != wanted else []
+        parts += [f"{name} does not serve: {self._troubles.get(name, 'it is about to go')}" for name in late]
+        return "; ".join(parts)
 
     async def look(self) -> bool:
         """See who is there, and send requests to those that are fresh; False: nobody knows who is there."""
@@ -125,6 +129,7 @@ class Fleet:
             log.info("%s is gone", each.name)
             self._state.replicas.remove(each)
             self._failed.pop(each.name, None)
+            self._troubles.pop(each.name, None)
             self._late.discard(each.name)
         known = {each.name: each for each in self._state.replicas}
         now = self._clock()
@@ -154,12 +159,15 @@ class Fleet:
         for each, trouble in zip(asked, said, strict=True):
             if not trouble:
                 self._failed.pop(each.name, None)
+                self._troubles.pop(each.name, None)
                 self._late.discard(each.name)
                 if not each.admitted:
                     each.admitted = True
-                    log.info("%s serves: requests are sent to %s from now on", each.name, each.address or "it")
+                    there = f": requests are sent to {each.address} from now on" if each.address else ""
+                    log.info("%s serves%s", each.name, there)
             else:
                 self._failed[each.name] = self._failed.get(each.name, 0) + 1
+                self._troubles[each.name] = trouble
                 self._tell_late(each, trouble)
         serving = [each for each in asked if each.admitted]
         failing = [each for each in serving if self._failed.get(each.name, 0) >= FAILED_MAX and each.name in runs]

@@ -6,6 +6,7 @@ HAProxy has forgotten (it was started again) is told to it again.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from ..options import parse_address
@@ -13,7 +14,9 @@ from .ports import CannotDo, Place
 from .rules import HaproxyBalancer
 
 LOOKED_AT_SECONDS = 0.2
-_ADMIN_MAINTENANCE, _ADMIN_DRAIN = 0x01 | 0x02 | 0x04 | 0x20 | 0x40, 0x08 | 0x10
+SAID_CHARACTERS_MAX = 300
+# 0x04, that the configuration says `disabled`, stays set whatever the server does now
+_ADMIN_MAINTENANCE, _ADMIN_DRAIN = 0x01 | 0x02 | 0x20 | 0x40, 0x08 | 0x10
 _GOOD = ("no need to change", "IP changed", "port changed")
 
 
@@ -79,10 +82,11 @@ class Haproxy:
         servers = {}
         for line in lines:
             row = dict(zip(names, line.split(), strict=False))
-            if line[:1].isdigit() and len(row) > 3:
+            with suppress(KeyError, ValueError):  # what is no such row
                 servers[row["srv_name"]] = _Server(row["srv_addr"], row["srv_port"], int(row["srv_admin_state"]))
         if not servers:
-            raise CannotDo(f"HAProxy says of the backend {self._balancer.backend}: {text.strip() or 'nothing'}")
+            said = " ".join(text.split())[:SAID_CHARACTERS_MAX] or "nothing"
+            raise CannotDo(f"HAProxy says of the backend {self._balancer.backend}: {said}")
         return servers
 
     async def _sessions(self, name: str) -> int:
@@ -92,7 +96,7 @@ class Haproxy:
         for line in lines[1:]:
             row = dict(zip(names, line.split(","), strict=False))
             if row.get("pxname") == self._balancer.backend and row.get("svname") == name:
-                return int(row["scur"] or 0)
+                return int(scur) if (scur := row.get("scur", "")).isdigit() else 0
         return 0
 
     async def _set(self, what: str) -> None:

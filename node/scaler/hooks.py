@@ -10,13 +10,15 @@ Owns how they are run. Each gets its words as they stand in the rules, and in th
     ONSALE_SCALER_REPLICA    admit, drain, release: its name
     ONSALE_SCALER_ADDRESS    admit, drain, release: its HOST:PORT; _HOST and _PORT the two alone
 
-`list` prints a line for each replica, `NAME HOST:PORT` or `NAME`, the oldest first. Exit code 0 means done; any other,
-or no end in time, is told with the last line of what was said, nothing is taken for granted, and it is asked again.
-A command may be asked for what is so already.
+`list` prints a line for each replica, `NAME HOST:PORT` or `NAME`, the oldest first; names are letters, digits, dots,
+dashes and underscores. Exit code 0 means done; any other, no end in time, or a megabyte of output is told with the last
+line of what was said, nothing is taken for granted, and it is asked again. A command may be asked for what is so
+already.
 """
 
 import asyncio
 import os
+import re
 import shlex
 import signal
 from collections.abc import Sequence
@@ -27,6 +29,9 @@ from .ports import CannotDo, Place, Replica
 from .rules import HookBalancer, HookDriver
 
 SAID_CHARACTERS_MAX = 300
+OUTPUT_BYTES_MAX = 1024 * 1024
+KILLED_SECONDS_MAX = 5.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")  # goes into the words of commands, and into logs
 
 
 async def run_command(words: Sequence[str], timeout_seconds: float, environment: dict[str, str] | None = None) -> str:
@@ -38,26 +43,67 @@ async def run_command(words: Sequence[str], timeout_seconds: float, environment:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=os.environ | (environment or {}),
+            env=os.environ | {name: value.replace("\0", "") for name, value in (environment or {}).items()},
             start_new_session=True,
         )
     except OSError as error:
         raise CannotDo(f"`{shown}` can't be run: {error.strerror}.") from error
     try:
         async with asyncio.timeout(timeout_seconds):
-            out, err = await process.communicate()
+            out, err = await asyncio.gather(_output(process, process.stdout), _output(process, process.stderr))
+            await process.wait()
     except BaseException as error:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # a session of its own, begun above
-        await process.wait()
+        await _end(process)
         if isinstance(error, TimeoutError):
             raise CannotDo(f"`{shown}` did not end within {timeout_seconds:g} s, and was killed.") from None
         raise
+    if max(len(out), len(err)) > OUTPUT_BYTES_MAX:
+        raise CannotDo(f"`{shown}` printed more than {OUTPUT_BYTES_MAX >> 20} MiB, and was killed.")
     if process.returncode:
-        lines = (err or out).decode(errors="replace").strip().splitlines()
-        said = f", saying: {lines[-1][:SAID_CHARACTERS_MAX]}" if lines else ""
-        raise CannotDo(f"`{shown}` ended with exit code {process.returncode}{said}.")
+        lines = (err.strip() or out).decode(errors="replace").strip().splitlines()
+        said = f", saying: {_printable(lines[-1])[:SAID_CHARACTERS_MAX]}" if lines else ""
+        code = process.returncode
+        how = f"exit code {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
+        raise CannotDo(f"`{shown}` ended with {how}{said}.")
     return out.decode(errors="replace")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    _kill(process)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(KILLED_SECONDS_MAX):
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    await _read_out(stream)
+            await process.wait()
+
+
+async def _output(process: asyncio.subprocess.Process, stream: asyncio.StreamReader | None) -> bytes:
+    """All of it; one byte more than may be, where it was too much and the command was killed."""
+    assert stream is not None
+    try:
+        printed = await stream.readexactly(OUTPUT_BYTES_MAX + 1)
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    _kill(process)
+    await _read_out(stream)
+    return printed
+
+
+async def _read_out(stream: asyncio.StreamReader) -> None:
+    """An end that nobody reads is not noticed."""
+    while await stream.read(65_536):
+        pass
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """With all that it has begun, but for what has taken itself out of its session, which was begun for it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "�" for each in text)
 
 
 class Hooks:
@@ -98,15 +144,16 @@ class Hooks:
 
 def _replica(line: str, words: Sequence[str]) -> Replica:
     match line.split():
-        case [name]:
+        case [name] if _NAME.fullmatch(name):
             return Replica(name, "")
-        case [name, address]:
+        case [name, address] if _NAME.fullmatch(name):
             try:
                 parse_address(address)
             except ValueError as error:
                 raise CannotDo(f"`{shlex.join(words)}` prints {line!r}: {error}") from error
             return Replica(name, address)
-    raise CannotDo(f"`{shlex.join(words)}` prints {line!r}; print NAME or NAME HOST:PORT.")
+    shown = line if len(line) <= SAID_CHARACTERS_MAX else line[:SAID_CHARACTERS_MAX] + "…"
+    raise CannotDo(f"`{shlex.join(words)}` prints {shown!r}; print NAME or NAME HOST:PORT.")
 
 
 class BalancerHooks:

@@ -1,4 +1,4 @@
-"""Readings from the nodes themselves: their /metrics, and which nodes there are from /cluster.
+"""Readings from the nodes themselves, made of their /metrics.
 
 Owns the looks of the last minutes, which rates and quantiles are made of, and who was missing in them. Promises that a
 node that does not answer is never taken for one that has nothing to do.
@@ -10,29 +10,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import aiohttp
-import msgspec
 
 from .asking import NotAnswered, ask
 from .decision import Reading
 from .exposition import Samples, aggregate, is_over_time, parse, roles_of
+from .members import Members
 from .rules import NodeMetric, Nodes
 
 UNREACHABLE = "unreachable"
 NAMED_MAX = 3
-
-
-class Member(msgspec.Struct):
-    """What is wanted of a member in GET /cluster."""
-
-    name: str
-    role: str
-    state: str
-    address: str
-    replication: str = ""
-
-
-class _View(msgspec.Struct):
-    members: list[Member]
 
 
 @dataclass(frozen=True)
@@ -56,6 +42,7 @@ class NodesReader:
     ) -> None:
         self._session = session
         self._nodes = nodes
+        self._members = Members(session, nodes)
         self._metrics = tuple(metrics)
         self._names = {"onsale_role", *(each.metric for each in self._metrics)}
         self._window = max((each.window_seconds for each in self._metrics), default=0.0)
@@ -64,28 +51,13 @@ class NodesReader:
         self._looks: deque[_Look] = deque()
         self._found: tuple[str, ...] = nodes.addresses
 
-    async def members(self) -> list[Member]:
-        """As the first node that answers knows them. Raises NotAnswered."""
-        troubles = []
-        for address in self._nodes.addresses:
-            try:
-                status, body = await ask(self._session, f"{address}/cluster", self._nodes.timeout_seconds)
-                if status == 200:
-                    return msgspec.json.decode(body, type=_View).members
-                troubles.append(f"{address} answers {status}")
-            except NotAnswered as error:
-                troubles.append(str(error))
-            except msgspec.MsgspecError:
-                troubles.append(f"what answers at {address} is no node")
-        raise NotAnswered("; ".join(troubles))
-
     async def look(self) -> None:
         """Ask all nodes once."""
         if self._nodes.discover:
             try:
                 found = [
                     each.address.rstrip("/")
-                    for each in await self.members()
+                    for each in await self._members.find()
                     # a read replica that has gone is no loss; a voter that does not answer is missed
                     if each.address and not (each.role == "replica" and each.state == UNREACHABLE)
                 ]
@@ -115,6 +87,13 @@ class NodesReader:
             return str(error)
         except ValueError:
             return f"what {address} answers are no metrics"
+
+    @property
+    def takes_two(self) -> bool:
+        """Looks, for some of the metrics, as far as is known."""
+        return not self._looks or any(
+            is_over_time(metric, samples) for metric in self._metrics for samples in self._looks[-1].samples.values()
+        )
 
     def read(self, metric: NodeMetric) -> Reading:
         """From the looks so far."""

@@ -3,17 +3,17 @@
 Owns what of its answers is believed: one number, of now. Anything else is no reading, with a sentence that says why.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import msgspec
 
-from .asking import NotAnswered, ask
+from .asking import NotAnswered, ask, decode
 from .decision import Reading
 from .rules import PrometheusServer
 
+LAST_SECOND = 1e12  # what is later is no time
 _TOLD_CHARACTERS_MAX = 200
 
 
@@ -35,23 +35,33 @@ class Prometheus:
         server = self._server
         parameters = {"query": query, "timeout": f"{server.timeout_seconds:g}s"}
         try:
-            status, body = await ask(
-                self._session, f"{server.url}/api/v1/query", server.timeout_seconds, parameters, self._headers()
-            )
-            answer = msgspec.json.decode(body, type=_Answer)
-        except NotAnswered as error:
-            return self._nothing(str(error))
+            headers = self._headers()
         except OSError as error:
             return self._nothing(f"{server.token_file} can't be read: {error.strerror}")
-        except msgspec.MsgspecError:
+        except ValueError:
+            return self._nothing(f"{server.token_file} can't be read: it must hold one line of ASCII")
+        try:
+            status, body = await ask(
+                self._session, f"{server.url}/api/v1/query", server.timeout_seconds, parameters, headers
+            )
+            answer = decode(body, _Answer)
+        except NotAnswered as error:
+            return self._nothing(str(error))
+        except ValueError:
             return self._nothing(f"what answers at {server.url} (status {status}) is not Prometheus")
         if answer.status != "success":
             return self._nothing(f"Prometheus refuses the query (status {status}): {_short(answer.error)}")
         return self._value(answer.data)
 
     def _headers(self) -> dict[str, str]:
+        """Raises OSError, ValueError."""
         file = self._server.token_file
-        return {} if file is None else {"Authorization": f"Bearer {file.read_text().strip()}"}
+        if file is None:
+            return {}
+        token = file.read_text(encoding="ascii").strip()
+        if not token.isprintable():
+            raise ValueError("more than a line")
+        return {"Authorization": f"Bearer {token}"}
 
     def _value(self, data: dict[str, Any]) -> Reading:
         kind, result = data.get("resultType"), data.get("result")
@@ -64,12 +74,11 @@ class Prometheus:
         elif kind != "scalar":
             return self._nothing(f"the query gives a {_short(str(kind))}, not a number")
         match result:
-            case [int() | float() as at, str() as text]:
+            case [int() | float() as at, str() as text] if abs(at) < LAST_SECOND:
                 try:
-                    value = float(text)
+                    return Reading(float(text), float(at))
                 except ValueError:
                     return self._nothing(f"Prometheus answers {_short(text)!r}, which is no number")
-                return Reading(value, float(at)) if math.isfinite(at) else self._nothing("the reading has no time")
         return self._nothing("Prometheus answers in a way that is not its own")
 
     def _nothing(self, trouble: str) -> Reading:

@@ -171,7 +171,6 @@ class Rules:
     """
 
     path: Path
-    what: str
     every_seconds: float
     state: Path
     plan: Plan

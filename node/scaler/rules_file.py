@@ -32,7 +32,6 @@ from .rules import (
 )
 from .toml_table import BadRules, Table, read_toml
 
-WHAT = ("replicas",)
 MOST_MAX = 100
 DAY_SECONDS = 24 * 3600
 _QUANTILE = re.compile(r"p([0-9]{1,2}(\.[0-9]+)?)")
@@ -45,9 +44,6 @@ __all__ = ["BadRules", "read_rules"]
 def read_rules(path: Path) -> Rules:
     """Raises BadRules, OSError."""
     file = read_toml(path)
-    what = file.text("what", "replicas")
-    if what not in WHAT:
-        raise file.wrong("what", f"{what!r} can't be scaled; write {' or '.join(WHAT)}.")
     every_seconds = file.number("every_seconds", 15.0, least=0.05, most=3600)
     nodes = _nodes(file.table("nodes"))
     prometheus_table = file.table("prometheus")
@@ -55,7 +51,6 @@ def read_rules(path: Path) -> Rules:
     plan = _plan(file, every_seconds, nodes, has_prometheus=prometheus is not None)
     rules = Rules(
         path=path,
-        what=what,
         every_seconds=every_seconds,
         state=_path(file, "state"),
         plan=plan,

@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -20,14 +19,15 @@ from ...journal.errors import FolderLocked
 from ..exit_codes import ExitCode
 from .asking import NotAnswered, ask, make_session
 from .decision import Hold, Memory
-from .dry_run import DryRun, NobodyInFront
+from .dry_run import DryRun, NobodyInFront, imagined
 from .fleet import Fleet, Probe
 from .haproxy import Haproxy
 from .hooks import BalancerHooks, Hooks
+from .members import Members, choose_sources
 from .nginx import Nginx
-from .ports import Balancer, CannotDo, Driver
+from .ports import Balancer, CannotDo, Driver, Replica
 from .processes import Processes
-from .readings import SECOND_LOOK_SECONDS, Sources
+from .readings import SECOND_LOOK_SECONDS, Readings
 from .reminders import Reminders
 from .rules import Balancer as InFront
 from .rules import (
@@ -40,7 +40,6 @@ from .rules import (
     Rules,
 )
 from .scaler import Scaler
-from .sources import choose_sources
 from .state_file import Process, State, StateFile
 from .targets import Announced
 
@@ -69,11 +68,9 @@ async def scale(rules: Rules, *, once: bool, dry_run: bool) -> int:
             if not dry_run:
                 file.save(state)
 
-        readings = Sources(rules, session, again_seconds=_again_seconds(rules) if once else 0.0)
-        driver = make_driver(rules, state, file.folder, save, readings, dry_run=dry_run)
-        balancer = NobodyInFront() if dry_run or isinstance(driver, DryRun) else make_balancer(rules)
-        if not begun:
-            await _begin(state, driver)
+        readings = Readings(rules, session, again_seconds=_again_seconds(rules))
+        driver = await begin(rules, state, save, session, begun=begun, dry_run=dry_run)
+        balancer = NobodyInFront() if isinstance(driver, DryRun) else make_balancer(rules)
         reminders = Reminders(rules.remind_seconds, time.time)
         fleet = Fleet(
             state, save, driver, balancer, make_probe(rules, session), reminders, time.time,
@@ -83,8 +80,9 @@ async def scale(rules: Rules, *, once: bool, dry_run: bool) -> int:
         if once:
             return await _once(rules, scaler)
         log.info(
-            "%s of %s: %s, between %d and %d", rules.what, rules.path, _told(state), rules.plan.least, rules.plan.most
-        )
+            "replicas of %s: %d wanted, %d known, between %d and %d",
+            rules.path, state.memory.wanted, len(state.replicas), rules.plan.least, rules.plan.most,
+        )  # fmt: skip
         await _until_stopped(scaler)
         log.info("stopping")
         await driver.close()
@@ -112,10 +110,31 @@ async def _until_stopped(scaler: Scaler) -> None:
         await running
 
 
-async def _begin(state: State, driver: Driver) -> None:
-    """Nothing is written down: there should be as many as there are."""
+async def begin(
+    rules: Rules,
+    state: State,
+    save: Callable[[], None],
+    session: aiohttp.ClientSession,
+    *,
+    begun: bool,
+    dry_run: bool,
+) -> Driver:
+    """Whoever runs the replicas. Where nothing is written down, as many are wanted as there are. Raises CannotBegin."""
+    driver = make_driver(rules, state, save, session)
+    if begun and not dry_run:
+        return driver
+    found = await _found(driver, state)
+    if not begun:
+        state.memory = msgspec.structs.replace(state.memory, wanted=len(found))
+    return DryRun(found) if dry_run else driver
+
+
+async def _found(driver: Driver, state: State) -> list[Replica]:
+    """The replicas there are. Nothing is started for it. Raises CannotBegin."""
+    if isinstance(driver, Processes):
+        return [Replica(each.name, each.address) for each in state.processes]
     try:
-        state.memory = msgspec.structs.replace(state.memory, wanted=len(await driver.listed()))
+        return list(await driver.listed())
     except CannotDo as error:
         raise CannotBegin(f"It can't be found out how many replicas there are: {error}") from error
 
@@ -141,36 +160,28 @@ def known_state(file: StateFile, plan: Plan, now: float, *, changes: bool = True
     return State(Memory(plan.least, longest, now)), False
 
 
-def _told(state: State) -> str:
-    wanted = state.memory.wanted
-    running = len(state.replicas)
-    return f"{wanted} wanted, {running} known"
-
-
 def _again_seconds(rules: Rules) -> float:
-    """How long a single look at the nodes takes, to see what happens meanwhile."""
+    """How long the first look at the nodes takes, to see what happens meanwhile."""
     return min(SECOND_LOOK_SECONDS, max(rules.every_seconds, 0.2))
 
 
-def make_driver(
-    rules: Rules, state: State, folder: Path, save: Callable[[], None], readings: Sources, *, dry_run: bool
-) -> Driver:
+def make_driver(rules: Rules, state: State, save: Callable[[], None], session: aiohttp.ClientSession) -> Driver:
     driver = rules.driver
-    if dry_run or isinstance(driver, DryDriver):
-        return DryRun(state.memory.wanted)
+    if isinstance(driver, DryDriver):
+        return DryRun(imagined(state.memory.wanted))
     if isinstance(driver, HookDriver):
         return Hooks(driver)
-    primary_feeds_most = driver.primary_feeds_most
+    members, primary_feeds_most = Members(session, rules.nodes), driver.primary_feeds_most
 
     async def find_sources(processes: Sequence[Process]) -> list[str]:
         try:
-            members = await readings.nodes.members()
+            found = await members.find()
         except NotAnswered as error:
             raise CannotDo(f"No node says whom a new replica can follow: {error}.") from error
         fed = [each.sources[0] for each in processes if each.sources]
-        return choose_sources(members, fed, [each.name for each in processes], primary_feeds_most)
+        return choose_sources(found, fed, [each.name for each in processes], primary_feeds_most)
 
-    processes = Processes(driver, rules.plan.most, folder, state.processes, save, find_sources, time.time)
+    processes = Processes(driver, rules.plan.most, rules.state, state.processes, save, find_sources, time.time)
     processes.adopt()
     return processes
 

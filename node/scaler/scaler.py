@@ -53,11 +53,12 @@ class Scaler:
                     await self.follow()
 
     async def settle(self, within_seconds: float) -> bool:
-        """Follow until the last step has come about; False: it did not in time."""
+        """Follow until the last step has come about; False: it did not in time, and the log says why."""
         loop = asyncio.get_running_loop()
         given_up_at = loop.time() + within_seconds
-        while not self._fleet.is_settled:
+        while unsettled := self._fleet.unsettled:
             if loop.time() > given_up_at:
+                log.warning("after %g s %s", within_seconds, unsettled)
                 return False
             await asyncio.sleep(min(LOOKED_AT_SECONDS, within_seconds / 10))
             await self.follow()
@@ -75,7 +76,7 @@ class Scaler:
         if isinstance(decision, Step):
             step = TakenStep(now, decision.wanted_before, decision.wanted, decision.sentence)
             self._state.steps = [*self._state.steps[1 - STEPS_KEPT :], step]
-            log.info("step: %s %s", self._rules.what, decision.sentence)
+            log.info("step: replicas %s", decision.sentence)
         self._tell(decision)
         self._save()
         await self._fleet.reach(decision.sentence)

@@ -75,7 +75,7 @@ class StateFile:
             return None, f"{self.path} can't be read: {error.strerror}"
         try:
             state = msgspec.json.decode(text, type=State)
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:  # of msgspec, and what is no UTF-8
             return None, f"{self.path} is damaged ({error})"
         if state.version != VERSION:
             return None, f"{self.path} was written by another version ({state.version}, not {VERSION})"

@@ -104,7 +104,7 @@ def test_what_held_before_a_step_says_nothing_about_the_time_after() -> None:
 def test_the_next_step_waits_for_replicas_that_are_still_joining() -> None:
     decision = outcome(plan(), Memory(2), read(1000, load=12.0), joining=1)
     assert isinstance(decision, Hold)
-    assert decision.blocked == "1 replica of the last step is still joining"
+    assert decision.blocked == "1 replica of the last step still to join"
 
 
 def test_a_stale_reading_is_none_and_so_is_one_of_another_clock() -> None:
@@ -112,7 +112,7 @@ def test_a_stale_reading_is_none_and_so_is_one_of_another_clock() -> None:
         decision = outcome(plan(), Memory(2), read(at, load=12.0))
         assert isinstance(decision, Hold)
         assert word in decision.sentence
-        assert [each.rule.name for each in decision.missing] == ["load"]
+        assert [(each.rule.name, each.way) for each in decision.verdicts] == [("load", "unknown")]
 
 
 def test_a_reading_without_some_nodes_can_show_much_but_not_little() -> None:
