@@ -54,14 +54,14 @@ class Takeover:
         self._told: Told | None = told
         self._sentences: list[str] = []
         self._began = False
+        self._by_order = not member.right.holds  # who tries by itself has it by now, and may lose it meanwhile
         self._campaign: Campaign | None = None
 
     def begin_when_synced(self) -> None:
         """What was received is to be on disk before anybody is asked: it counts."""
         if not self._began and not self._member.copy.writer.pending_batches:
             self._began = True
-            right = self._member.right
-            right.obtain(self._obtained, by_order=not right.holds)  # who tries by itself had it before
+            self._member.right.obtain(self._obtained, by_order=self._by_order)
 
     def _obtained(self, reply: Taken | Refused | OutOfReach) -> None:
         """An operator's order, and the word of a leader that hands over, stand above whoever has the lease."""

@@ -10,6 +10,7 @@ Every question is answered by etcd's majority (linearizable), in one transaction
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -37,6 +38,7 @@ class _Found(msgspec.Struct):
 
     holder: Holder | None
     revision: int
+    lease_id: int  # that `leader` is bound to
     journal_id: str
     journal_revision: int
     paused: bool
@@ -105,24 +107,25 @@ class EtcdLease:
         ranges = [{"requestRange": {"key": encoded(key)}} for key in keys]
         answer = await self._client.call("/v3/kv/txn", {"success": ranges})
         leader, journal, paused = (each["response_range"].get("kvs", []) for each in answer["responses"])
-        holder, revision = None, 0
+        holder, revision, lease_id = None, 0, 0
         if leader:
-            revision = int(leader[0]["mod_revision"])
-            holder = self._holder(leader[0], revision)
+            revision, lease_id = int(leader[0]["mod_revision"]), int(leader[0].get("lease", 0))
+            holder = self._holder(leader[0], revision, lease_id)
         return _Found(
             holder,
             revision,
+            lease_id,
             ascii(decoded(journal[0]["value"]).decode(errors="replace")[:64])[1:-1] if journal else "",
             int(journal[0]["mod_revision"]) if journal else 0,
             bool(paused),
         )
 
-    def _holder(self, key: dict[str, Any], revision: int) -> Holder:
+    def _holder(self, key: dict[str, Any], revision: int, lease_id: int) -> Holder:
         """Raises EtcdError for what a person wrote there; it would stand there for ever."""
         try:
             value = msgspec.json.decode(decoded(key["value"]), type=_Value)
             parse_address(value.replication)
-            if int(key.get("lease", 0)) and value.name.isprintable():
+            if lease_id and value.name.isprintable():
                 return Holder(value.name, bytes.fromhex(value.node_id), value.replication, revision)
         except (msgspec.MsgspecError, ValueError):
             pass
@@ -182,8 +185,11 @@ class EtcdLease:
     async def _have_whole_lease(self) -> None:
         """With all of its time before it: whoever asked counts from when it asked."""
         if not await self._keep_alive():
-            granted = await self._client.call("/v3/lease/grant", {"TTL": str(round(self.ttl_seconds))})
-            self._lease_id = int(granted["ID"])
+            granted = await self._client.call("/v3/lease/grant", {"TTL": str(math.ceil(self.ttl_seconds))})
+            lease_id, seconds = int(granted["ID"]), int(granted["TTL"])
+            if seconds < self.ttl_seconds:  # more is fine: etcd has a least of its own
+                raise EtcdError(f"etcd grants {seconds} s where --lease-seconds asks for {self.ttl_seconds:g}.")
+            self._lease_id = lease_id
 
     async def _keep_alive(self) -> bool:
         """False: there is none any more."""
@@ -197,8 +203,8 @@ class EtcdLease:
         if not await self._keep_alive():
             return Lost()
         found = await self._find()
-        if found.holder is None or found.holder.node_id != self._node_id:
-            return Lost()  # an operator gave it to another node
+        if found.holder is None or found.holder.node_id != self._node_id or found.lease_id != self._lease_id:
+            return Lost()  # an operator gave it to another node, or etcd is a restored one and knows an older lease
         return Taken(found.revision, found.paused)
 
     # --- running them

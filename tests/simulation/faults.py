@@ -7,6 +7,7 @@ nothing more goes wrong.
 from collections.abc import Callable
 
 from onsale.tests.simulation.cluster import Cluster
+from onsale.tests.simulation.lease import DELAYS_US, NOTHING
 from onsale.tests.simulation.machine import Machine
 from onsale.tests.simulation.operators import Operators
 from onsale.tests.simulation.plan import Plan
@@ -47,6 +48,9 @@ class Faults:
             "lease_out_of_reach": self._lease_out_of_reach,
             "lease_without_majority": lambda _machine: self._lease_without_majority(),
             "takeover_paused": lambda _machine: self._takeover_paused(),
+            "lease_stands_still": lambda _machine: self._lease_stands_still(),
+            "lease_restored": lambda _machine: self._lease_restored(),
+            "lease_slow": lambda _machine: self._lease_slow(),
         }
 
     def start(self) -> None:
@@ -229,9 +233,36 @@ class Faults:
         leases.paused = True
         self._later((0.5, 4.0), setattr, leases, "paused", False)
 
+    def _lease_stands_still(self) -> None:
+        leases = self._cluster.leases
+        assert leases is not None
+        leases.stand_still()
+        self._later((0.5, 4.0), leases.go_on)
+
+    def _lease_restored(self) -> None:
+        """From a backup of a moment ago, or from nothing."""
+        leases = self._cluster.leases
+        assert leases is not None
+        kept = leases.kept() if self._random.random() < 0.7 else NOTHING
+
+        def restore() -> None:
+            if not self._ended:
+                self._cluster.note("faults", f"the lease's store knows what it knew: {kept}")
+                leases.restore(kept)
+
+        self._later((0.5, 6.0), restore)
+
+    def _lease_slow(self) -> None:
+        leases = self._cluster.leases
+        assert leases is not None
+        leases.delays_us = (30_000, 240_000)
+        self._later((0.5, 4.0), setattr, leases, "delays_us", DELAYS_US)
+
     def _mend_leases(self) -> None:
         leases = self._cluster.leases
         if leases is not None:
+            leases.go_on()
+            leases.delays_us = DELAYS_US
             leases.cut_off.clear()
             leases.regain_majority()
             leases.paused = False

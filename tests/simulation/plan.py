@@ -73,7 +73,14 @@ KINDS = (
 )
 
 
-LEASE_KINDS = ("lease_out_of_reach", "lease_without_majority", "takeover_paused")
+LEASE_KINDS = (
+    "lease_out_of_reach",
+    "lease_without_majority",
+    "takeover_paused",
+    "lease_stands_still",
+    "lease_restored",
+    "lease_slow",
+)
 
 
 def make_plan(seed: int, mode: str = "safe") -> Plan:

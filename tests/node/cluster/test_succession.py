@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from onsale.engine.replies import Refusal
 from onsale.replicas.lease import Holder
 from onsale.tests.node.cluster.members import Group, Machine
 
@@ -308,3 +309,95 @@ def test_without_the_store_a_hand_over_goes_back_and_nobody_new_leads(group: Gro
     group.run(500)
     assert a.answered()
     assert b.member.leading is None
+
+
+# --- who must not lead, and what must not be answered
+
+
+def test_a_try_that_lost_its_lease_meanwhile_does_not_take_it_from_the_next(group: Group) -> None:
+    """Only an order does: this one still has to sync what it received."""
+    a, b, c = group.leader_with_standbys(2)
+    b.sync_us = 2_500_000
+    a.ask("x")
+    group.run(50)
+    a.kill()
+    apart(group, b, [c])
+    b.member.right.obtain(lambda _reply: None, by_order=True)
+    group.until(lambda: b.member.right.holds)
+    assert b.member.copy.writer.pending_batches
+    told: list[Any] = []
+    b.member.take_over(
+        b.member.promise.epoch + 1, accept_data_loss=False, handed_over=False, sync_standbys=None,
+        told=lambda *outcome: told.append(outcome),
+    )  # fmt: skip
+    c.member.right.obtain(lambda _reply: None, by_order=True)
+    group.until(lambda: bool(told))
+    assert not told[0][0]
+    assert "c has the lease" in told[0][1][0]
+
+
+def test_one_that_lacks_what_was_answered_does_not_lead(group: Group) -> None:
+    """Answers wait for one of two: the other one may be far behind."""
+    a, b, c = group.leader_with_standbys(2)
+    apart(group, c, [a, b])
+    for number in range(20):
+        assert a.answered(f"user {number}")
+    a.kill()
+    leases_of(group).cut_off.add("b")  # it alone has all of it
+    group.network.unblock_all()
+    group.run(LATE_MS * 2)
+    assert b.member.leading is c.member.leading is None
+    assert c.member.copy.position.seq < b.member.copy.position.seq, "this is the case that is meant"
+    leases_of(group).cut_off.clear()
+    assert "user 19" in until_one_answers(group, [b, c]).users
+
+
+def test_all_are_back_after_a_power_cut_and_the_store_comes_later(group: Group) -> None:
+    machines = group.leader_with_standbys(2)
+    assert machines[0].answered("ada")
+    for machine in machines:
+        machine.kill()
+    leases_of(group).lose_majority()
+    for machine in machines:
+        machine.start()
+    group.run(LATE_MS)
+    assert not [each.name for each in machines if each.member.leading is not None]
+    leases_of(group).regain_majority()
+    assert "ada" in until_one_answers(group, machines).users
+
+
+@pytest.mark.parametrize("order_after_ms", [0, 2, 5, 9, 14, 25, 60])
+def test_an_order_while_another_one_tries_by_itself(group: Group, order_after_ms: int) -> None:
+    a, b, c = group.leader_with_standbys(2)
+    assert a.answered("ada")
+    a.kill()
+    asked: list[Machine] = []
+    for machine in (b, c):
+        machine.member.right.obtain = noted(machine, asked)  # type: ignore[method-assign]
+    group.until(lambda: bool(asked), LATE_MS)
+    group.run(order_after_ms)
+    (ordered,) = {b, c} - {asked[0]}
+    epoch = ordered.member.promise.epoch + 1
+    ordered.member.take_over(
+        epoch, accept_data_loss=False, handed_over=False, sync_standbys=None, told=lambda *_: None
+    )  # fmt: skip
+    assert "ada" in until_one_answers(group, [b, c]).users
+    group.run(LATE_MS)
+    assert (b.member.leading is None) != (c.member.leading is None)
+    assert b.answered("bob") != c.answered("bob")
+
+
+@pytest.mark.parametrize("steps", range(0, 24, 2))
+def test_whoever_stands_still_on_the_way_to_an_answer_says_nothing_that_is_not_so(group: Group, steps: int) -> None:
+    """Between any two steps: what it still answers after it has gone on was agreed before, so the next one has it."""
+    a, b, c = group.leader_with_standbys(2)
+    answers = a.ask("ada")
+    for _ in range(steps):
+        group.time.step(group.time.now_us + 1_000_000)
+    a.scheduler.pause()
+    led = until_one_answers(group, [b, c])
+    a.scheduler.resume()
+    late = a.ask("cyd")
+    group.run(3_000)
+    assert "ada" in led.users or not [each for each in answers if not isinstance(each, Refusal)]
+    assert all(isinstance(each, Refusal) for each in late)

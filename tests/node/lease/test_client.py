@@ -1,5 +1,6 @@
 """The client of etcd against members that are down, hang, forget logins, or are no etcd at all."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -53,6 +54,22 @@ async def test_a_member_that_hangs_is_left_for_the_next() -> None:
         assert len(bad.asked) == 1
         assert await etcd.call("/v3/kv/txn", {}) == FOUND
         assert len(bad.asked) == 1, "it is not waited for again"
+
+
+async def test_an_answer_that_breaks_off_is_none() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, members(well) as (good,):
+        async with client(url, good.url) as etcd:
+            assert await etcd.call("/v3/kv/txn", {}) == FOUND
+        async with client(url) as etcd:
+            assert (await refusal(etcd)).code == "out_of_reach"
 
 
 async def test_nobody_answers() -> None:

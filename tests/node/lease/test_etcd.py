@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from onsale.node.lease.client import EtcdClient
+from onsale.node.lease.client import EtcdClient, encoded
 from onsale.node.lease.etcd import EtcdLease
 from onsale.replicas.lease import Claim, Lost, OutOfReach, Refused, Taken
 from onsale.tests.node.lease.members import Answer, members
@@ -55,7 +55,7 @@ async def test_whatever_it_says_whoever_asks_is_told(answer: dict[str, Any]) -> 
     assert isinstance(taken, OutOfReach)
 
 
-@pytest.mark.parametrize("granted", [{}, {"ID": None}, {"ID": "x"}])
+@pytest.mark.parametrize("granted", [{}, {"ID": None}, {"ID": "x", "TTL": "10"}, {"ID": "1"}])
 async def test_a_lease_that_is_none(granted: dict[str, Any]) -> None:
     (taken,) = await ask(lambda path, _: granted if path.endswith("grant") else EMPTY, take)
     assert isinstance(taken, OutOfReach)
@@ -69,7 +69,7 @@ async def test_whoever_takes_it_again_has_it_for_its_whole_time() -> None:
     def etcd(path: str, question: dict[str, Any]) -> Any:
         asked.append(path.rpartition("/")[2])
         if path.endswith("grant"):
-            return {"ID": str(asked.count("grant"))}
+            return {"ID": str(asked.count("grant")), "TTL": "10"}
         if path.endswith("keepalive"):
             return {"result": {"TTL": left.pop(0)}}
         return WRITTEN if "compare" in question else EMPTY
@@ -82,7 +82,7 @@ async def test_whoever_takes_it_again_has_it_for_its_whole_time() -> None:
 async def test_somebody_is_faster_again_and_again() -> None:
     def etcd(path: str, question: dict[str, Any]) -> Any:
         if path.endswith("grant"):
-            return {"ID": "1"}
+            return {"ID": "1", "TTL": "10"}
         if path.endswith("keepalive"):
             return {"result": {"TTL": "10"}}
         return {"header": {"revision": "9"}} if "compare" in question else EMPTY
@@ -93,3 +93,47 @@ async def test_somebody_is_faster_again_and_again() -> None:
 
 async def test_without_a_lease_there_is_nothing_to_renew() -> None:
     assert await ask(lambda *_: EMPTY, renew) == [Lost()]
+
+
+async def test_a_lease_shorter_than_was_asked_for_is_none() -> None:
+    """The node would think that it leads when etcd has given the lease up."""
+    (taken,) = await ask(lambda path, _: {"ID": "1", "TTL": "9"} if path.endswith("grant") else EMPTY, take)
+    assert isinstance(taken, OutOfReach)
+    assert "grants 9 s where --lease-seconds asks for 10" in taken.sentence
+
+
+def one_that_holds(lease_id: str, seconds: str = "10") -> Answer:
+    """It grants lease 1 for so long, and says that the key is bound to this one."""
+    value = encoded(b'{"name": "ada", "node_id": "%s", "replication": "ada:7400"}' % (b"61" * 16))
+    key = {"mod_revision": "4", "lease": lease_id, "value": value}
+    found = {"responses": [{"response_range": {"kvs": [key]}}, *EMPTY["responses"][1:]]}
+
+    def etcd(path: str, question: dict[str, Any]) -> Any:
+        if path.endswith("grant"):
+            return {"ID": "1", "TTL": seconds}
+        if path.endswith("keepalive"):
+            return {"result": {"TTL": seconds}}
+        return WRITTEN if "compare" in question else found
+
+    return etcd
+
+
+async def test_a_key_that_is_bound_to_an_older_lease_is_not_renewed_by_this_one() -> None:
+    """Such as in a store that was brought back from a backup: it would run out with that one."""
+    assert await ask(one_that_holds("1"), take, renew) == [Taken(4), Taken(4)]
+    assert await ask(one_that_holds("7"), take, renew) == [Taken(4), Lost()]
+
+
+async def test_a_lease_longer_than_was_asked_for_is_fine() -> None:
+    """As etcd has a least time of its own."""
+    assert await ask(one_that_holds("1", "15"), take) == [Taken(4)]
+
+
+@pytest.mark.parametrize("paused", [True, False])
+async def test_whether_takeover_was_paused_is_told_when_etcd_is_away(paused: bool) -> None:
+    def change(store: EtcdLease, done: Callable[[Any], None]) -> None:
+        store.set_paused(done, paused=paused)
+
+    (fault,) = await ask(lambda *_: {"error": "etcdserver: no leader", "code": 14}, change)
+    assert isinstance(fault, OutOfReach)
+    assert await ask(lambda *_: {"header": {}}, change) == [None]
