@@ -245,12 +245,7 @@ class Faults:
         assert leases is not None
         kept = leases.kept() if self._random.random() < 0.7 else NOTHING
 
-        def restore() -> None:
-            if not self._ended:
-                self._cluster.note("faults", f"the lease's store knows what it knew: {kept}")
-                leases.restore(kept)
-
-        self._later((0.5, 6.0), restore)
+        self._later((0.5, 6.0), leases.restore, kept)
 
     def _lease_slow(self) -> None:
         leases = self._cluster.leases
