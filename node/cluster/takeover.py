@@ -187,7 +187,11 @@ class HandOver:
 
     def _wait(self) -> None:
         member = self._member
-        if self._told is None or member.leading is None:
+        if self._told is None:
+            return
+        if member.leading is None:
+            gone = f"{member.name} leads no more, and so can't hand over: `onsale status` tells who does."
+            self._tell(done=False, sentences=[gone], epoch=self._epoch)
             return
         scheduler, seq = member.ports.scheduler, member.copy.position.seq
         if member.leading.loop.idle and self._sender.received_seq == seq and member.copy.at_rest:

@@ -234,7 +234,9 @@ class Processes:
                 process_table.send(process.process_id, process.started_ticks, signal.SIGKILL)
                 self._news.append(f"{process.name} did not stop in time and was killed")
                 await self._gone(process, self._driver.stop_seconds)
-        self._children.pop(process.name, None)
+        child = self._children.pop(process.name, None)
+        if child is not None:
+            child.poll()  # it may have ended since it was last looked at
         self._ended.pop(process.name, None)
         self._last_waited.pop(process.name, None)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from onsale.engine.replies import Refusal
+from onsale.node.cluster.takeover import NewEpoch
 from onsale.replicas.lease import Holder
 from onsale.tests.node.cluster.members import Group, Machine
 
@@ -166,6 +167,30 @@ def test_one_that_is_ahead_and_can_not_ask_for_the_lease_is_not_waited_for_for_e
     assert a.followed == led.name
 
 
+def test_one_that_is_ahead_and_answers_first_is_not_counted(group: Group) -> None:
+    """With its promise alone nobody could lead, and the others' comes later."""
+    a, b, c = group.leader_with_standbys(2)
+    apart(group, a, [b, c])
+    a.ask("never told")
+    group.run(50)
+    a.kill()
+    group.network.unblock_all()
+    group.network.slow_us["b", "c"] = group.network.slow_us["c", "b"] = 15_000
+    leases_of(group).cut_off.add("a")
+    a.start()
+    assert "never told" not in until_one_answers(group, [b, c], LATE_MS * 2).users
+
+
+def test_one_that_gave_its_lease_up_does_not_ask_for_it_before_others_did(
+    group: Group, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b, c = group.leader_with_standbys(2)
+    apart(group, a, [b, c])
+    leases_of(group).cut_off.add("b")  # so that the other one waits its turn
+    assert until_one_answers(group, [b, c]) is c
+    assert caplog.text.count("gives its lease up") == 1
+
+
 def test_one_that_wins_no_promises_gives_others_their_turn(group: Group) -> None:
     """The first in order hears the others' standing, but no promise reaches it."""
     a, b, c = group.leader_with_standbys(2)
@@ -278,6 +303,27 @@ def test_the_store_does_not_end_a_hand_over_that_is_under_way(group: Group) -> N
     assert until_one_answers(group, [a, b, c]) is b
 
 
+@pytest.mark.parametrize("holder", ["c", "d"])
+def test_a_hand_over_that_can_not_be_while_the_lease_is_not_its_own(group: Group, holder: str) -> None:
+    """The one that it is for is too slow. By its lease another one leads meanwhile, or one that is not there could."""
+    a, b, c = group.leader_with_standbys(2)
+    b.sync_us = 4_000_000
+    a.ask("x")
+    told: list[Any] = []
+    a.member.hand_over("b", lambda *outcome: told.append(outcome))
+    leases = leases_of(group)
+    leases.restore(leases.kept()._replace(holder=Holder(holder, holder.encode() * 8, f"{holder}:7400", 9)))
+    group.until(lambda: bool(told))
+    done, sentences, _epoch = told[0]
+    assert not done
+    if holder == "c":
+        assert "a leads no more" in sentences[-1]
+    else:
+        assert "a goes on leading; nothing was lost" in sentences[-1]
+        assert a.member.leading is not None
+    until_one_answers(group, [a, b, c])
+
+
 # --- who goes on while nobody can ask
 
 
@@ -335,6 +381,18 @@ def test_a_try_that_lost_its_lease_meanwhile_does_not_take_it_from_the_next(grou
     group.until(lambda: bool(told))
     assert not told[0][0]
     assert "c has the lease" in told[0][1][0]
+
+
+def test_a_later_epoch_is_no_way_to_the_lease_of_another(group: Group) -> None:
+    """One that leads, and is to go on in a later epoch, gives way where another one has the lease by now."""
+    a, _b, c = group.leader_with_standbys(2)
+    a.member.right.release()
+    c.member.right.obtain(lambda _reply: None)
+    group.until(lambda: c.member.right.holds)
+    NewEpoch(a.member, "a voter can't follow it").begin()
+    group.run(200)
+    assert leases_of(group).holder.name == "c"
+    assert a.member.leading is None
 
 
 def test_one_that_lacks_what_was_answered_does_not_lead(group: Group) -> None:
