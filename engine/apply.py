@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import facts as f
-from .changes import booking, bots, cluster, event, messages, payment, provider, refund, room, seats, user
+from .changes import booking, bots, cluster, event, messages, past, payment, provider, refund, room, seats, user
 from .state import State
 
 
@@ -33,7 +33,9 @@ _APPLIERS: dict[type, Callable[[State, Any], None]] = {
     f.LapseWarned: booking.lapse_warned,
     f.Lapsed: booking.lapsed,
     f.BookingCancelled: booking.booking_cancelled,
-    f.Retired: booking.retired,
+    f.Retired: past.retired,
+    f.Archived: past.archived,
+    f.Recalled: past.recalled,
     f.CheckedIn: booking.checked_in,
     f.PaymentStarted: payment.payment_started,
     f.PaymentPending: payment.payment_pending,

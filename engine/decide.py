@@ -15,7 +15,7 @@ from .records import Payment, Refund
 from .replies import Done, Refusal, Reply
 from .replies import decode as decode_reply
 from .replies import encode as encode_reply
-from .rules import booking, chores, cluster, event, messages, payment, provider, refund, room, ticket, user
+from .rules import booking, chores, cluster, event, messages, past, payment, provider, refund, room, ticket, user
 from .rules.shared import overloaded
 from .state import State
 
@@ -45,7 +45,8 @@ _RULES: dict[type, Callable[[State, int, Any], tuple[list[Fact], Reply]]] = {
     c.SaveUser: user.save_user,
     c.Lapse: chores.lapse,
     c.Warn: chores.warn,
-    c.Retire: chores.retire,
+    c.Retire: past.retire,
+    c.Archive: past.archive,
     c.CloseSale: chores.close_sale,
     c.Sweep: chores.sweep,
     c.Promote: chores.promote,

@@ -9,6 +9,7 @@ PAYING_MS_MAX = 15 * 60 * 1000  # a payment under way pins its hold at most this
 WARN_BEFORE_MS_MAX = 60_000  # "about to lapse" goes out this long before the end, or a fifth of the hold if shorter
 KEY_KEPT_MS = 24 * 3600 * 1000  # idempotency keys
 ENDED_KEPT_MS = 3600 * 1000  # an ended booking stays in memory this long, then lives in the checkpoint alone
+PAID_KEPT_MS = 30 * 24 * 3600 * 1000  # a paid one does so long after its event's sale has closed
 
 QUANTITY_MAX = 1_000
 MAX_PER_USER_DEFAULT = 10
@@ -36,6 +37,8 @@ PROVIDER_EVENTS_FORGOTTEN_PER_STEP_MAX = 8
 CONCERNS_MAX = 100_000  # open ones
 TOLD_PER_STEP_MAX = 256  # of a change of their event; the rest follow in the next steps
 LOOKED_AT_PER_STEP_MAX = 4_000  # bookings, to find those to tell
+ARCHIVED_PER_STEP_MAX = 128
+ARCHIVED_LOOKED_AT_PER_STEP_MAX = 1_000  # users, to find those whose bookings can leave memory; more if none can
 TEXT_CHARACTERS_MAX = 300  # of what a provider or a mail server said; kept short, for it stands in the journal
 URL_CHARACTERS_MAX = 2_000
 

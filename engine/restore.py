@@ -11,9 +11,9 @@ from typing import Any
 
 from .changes.room import restore_rooms
 from .changes.seats import restore_seats
-from .changes.shared import track_promotable, track_sweep, track_telling
+from .changes.shared import track_archiving, track_promotable, track_sweep, track_telling
 from .records import Booking, Event, Payment, Refund, TicketType
-from .state import Sale, State, deadline_of, state_hash
+from .state import Sale, State, deadline_of, is_settled, state_hash
 from .status import (
     COUNTS_AS_SOLD,
     COUNTS_FOR_USER,
@@ -127,6 +127,7 @@ def _derive(state: State) -> None:
     for event_id, sale in sales.items():
         if not sale.event.closed:
             state.closings.add(sale.closes_ms, event_id)
+        sale.archived = sum(ticket_type.sold for ticket_type in sale.types.values())
     waiting: list[Booking] = []
     counts = state.status_counts
     for booking_id, booking in state.bookings.rows.items():
@@ -135,6 +136,9 @@ def _derive(state: State) -> None:
         if status in COUNTS_FOR_USER:
             sales[booking.event_id].claim(booking)
             if status in COUNTS_AS_SOLD:  # by far the most; nothing happens to them by itself
+                sale = sales[booking.event_id]
+                sale.archived -= booking.quantity  # of all that it has sold
+                sale.settled += is_settled(booking)
                 continue
             if status == WAITING:
                 waiting.append(booking)
@@ -154,6 +158,8 @@ def _derive(state: State) -> None:
     for sale in sales.values():
         for ticket_type in sale.types.values():
             track_promotable(state, sale, ticket_type)
+        assert not sale.archived or (sale.archived > 0 and sale.event.closed), "tickets without a booking"
+        track_archiving(state, sale)
         track_sweep(state, sale)
         track_telling(state, sale)
     _count_owed(state)

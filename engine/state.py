@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from .deadlines import Deadlines
-from .limits import ENDED_KEPT_MS, QUANTITY_MAX, WARN_BEFORE_MS_MAX
+from .limits import ENDED_KEPT_MS, PAID_KEPT_MS, QUANTITY_MAX, WARN_BEFORE_MS_MAX
 from .line import Line
 from .numbered import Numbered
 from .queue import Queue
@@ -35,7 +35,7 @@ from .records import (
     User,
 )
 from .seats import Seating
-from .status import BOOKING_NAMES, CANCELLED, EXPIRED, HELD, PAYING, REFUNDED, WAITLIST_STRICT
+from .status import BOOKING_NAMES, CANCELLED, CONFIRMED, EXPIRED, HELD, PAYING, REFUNDED, WAITLIST_STRICT
 from .table import Table
 
 TICKET_KEY = "ticket_key"  # the name of the secret
@@ -68,7 +68,20 @@ class Owed:
 class Sale:
     """An event with everything a booking needs to look up."""
 
-    __slots__ = ("claims", "event", "lapsed", "lines", "owed", "queue", "seating", "types", "types_by_name")
+    __slots__ = (
+        "archive_ms",
+        "archived",
+        "claims",
+        "event",
+        "lapsed",
+        "lines",
+        "owed",
+        "queue",
+        "seating",
+        "settled",
+        "types",
+        "types_by_name",
+    )
 
     def __init__(self, event: Event) -> None:
         self.event = event
@@ -78,6 +91,9 @@ class Sale:
         # by user, what counts against the limit; nearly always one booking, so it stands there itself
         self.claims: dict[str, Booking | Claims] = {}
         self.lapsed: dict[str, int] = {}  # by user, the booking that lapsed last and is still in memory
+        self.settled = 0  # bookings in memory with `is_settled`
+        self.archived = 0  # tickets sold whose bookings have left memory
+        self.archive_ms = 0  # when the next of them may; 0: there are none, or the sale is not over
         self.owed = Owed()
         self.queue: Queue | None = None  # None: it has no waiting room
         self.seating: Seating | None = None  # None: it has no seat map
@@ -85,6 +101,14 @@ class Sale:
     @property
     def closes_ms(self) -> int:
         return self.event.starts_ms if self.event.ends_ms is None else self.event.ends_ms
+
+    @property
+    def over_ms(self) -> int:
+        return self.closes_ms + PAID_KEPT_MS
+
+    def is_over(self, now_ms: int) -> bool:
+        """It stays as it is from now on; see rules/past.py."""
+        return self.over_ms <= now_ms
 
     @property
     def strict(self) -> bool:
@@ -123,8 +147,8 @@ class Sale:
         held = self.claims[user_id]
         if isinstance(held, Booking):
             assert held is booking
-            if self.event.cancelled and next(reversed(self.claims)) == user_id:
-                self.claims.popitem()  # leaves no hole at the end, where a sweep looks for the next
+            if (self.event.cancelled or self.event.closed) and next(reversed(self.claims)) == user_id:
+                self.claims.popitem()  # leaves no hole at the end, where chores look for the next
             else:
                 del self.claims[user_id]
             return
@@ -165,6 +189,7 @@ class Sale:
 
 class State:
     __slots__ = (
+        "archivings",
         "at_ms",
         "bookings",
         "challenge_order",
@@ -246,6 +271,7 @@ class State:
         self.sales: dict[int, Sale] = {}
         self.deadlines = Deadlines()  # of bookings
         self.closings = Deadlines()  # of events' sales
+        self.archivings = Deadlines()  # of events: when paid bookings leave memory
         # the rows of `keys`, oldest first; one that was used anew since is not in the table any more
         self.key_order: deque[Key] = deque()
         self.promotable: dict[int, None] = {}  # ticket types whose line can be served further
@@ -353,6 +379,11 @@ def warning_of(held_ms: int, expires_ms: int) -> int:
     if lasts_ms >= 5 * WARN_BEFORE_MS_MAX:
         return expires_ms - WARN_BEFORE_MS_MAX
     return expires_ms - max(lasts_ms, 0) // 5
+
+
+def is_settled(booking: Booking) -> bool:
+    """It is paid, and nothing about it is on its way."""
+    return booking.status == CONFIRMED and not booking.unsettled
 
 
 def deadline_of(booking: Booking) -> int:

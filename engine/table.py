@@ -40,13 +40,14 @@ def digest(name: bytes, row: bytes) -> int:
 class Changes(Generic[K, R]):
     """What one checkpoint has to write of a table, as it was when it was taken."""
 
-    __slots__ = ("_hash", "_table", "_unread", "archived", "changed", "encoded", "forgotten")
+    __slots__ = ("_hash", "_table", "_unread", "archived", "changed", "encoded", "forgotten", "recalled")
 
     def __init__(self, table: "Table[K, R]") -> None:
         # by now some may have changed again: their rows of that moment are in `encoded`
         self.changed: MutableMapping[K, R] = table.changed
         self.archived: dict[K, R] = table.archived  # gone from memory, kept in the checkpoint's past_… table
         self.forgotten: dict[K, R] = table.forgotten  # gone altogether
+        self.recalled: dict[K, None] = table.recalled  # back in memory, whatever has become of them since
         self.encoded: MutableMapping[K, bytes] = table.mapping()
         self._table: Table[K, R] = table
         self._unread: Iterator[tuple[K, R]] = iter(self.changed.items())
@@ -96,7 +97,7 @@ class Changes(Generic[K, R]):
             self._table.taken = None
         released = 0
         rows: MutableMapping[K, Any]
-        for rows in (self.encoded, self.changed, self.archived, self.forgotten):
+        for rows in (self.encoded, self.changed, self.archived, self.forgotten, self.recalled):
             count = min(limit - released, len(rows))
             for _ in range(count):
                 rows.popitem()
@@ -114,7 +115,7 @@ class Changes(Generic[K, R]):
 
 
 class Table(Generic[K, R]):
-    __slots__ = ("archived", "changed", "forgotten", "hash_settled", "mapping", "name", "rows", "taken")
+    __slots__ = ("archived", "changed", "forgotten", "hash_settled", "mapping", "name", "recalled", "rows", "taken")
 
     def __init__(self, name: str, mapping: Callable[[], MutableMapping[K, Any]] = dict) -> None:
         """`mapping` makes what holds rows; another than a dict for tables that grow large."""
@@ -124,6 +125,7 @@ class Table(Generic[K, R]):
         self.changed: MutableMapping[K, R] = mapping()
         self.archived: dict[K, R] = {}
         self.forgotten: dict[K, R] = {}
+        self.recalled: dict[K, None] = {}
         self.taken: Changes[K, R] | None = None  # the last ones, which may not be encoded yet
         self.hash_settled = 0  # over the rows that are neither in `changed` nor waiting in `taken`
 
@@ -133,6 +135,12 @@ class Table(Generic[K, R]):
     def add(self, key: K, row: R) -> None:
         self.rows[key] = row
         self.changed[key] = row
+
+    def recall(self, key: K, row: R) -> None:
+        """Add what was archived before."""
+        self.add(key, row)
+        self.archived.pop(key, None)
+        self.recalled[key] = None
 
     def touch(self, key: K, row: R) -> None:
         """Call before changing `row`."""
@@ -173,7 +181,7 @@ class Table(Generic[K, R]):
         """Set aside what changed since the last call, in no time. The one before must be complete."""
         assert self.taken is None or self.taken.complete, "one checkpoint at a time"
         self.taken = Changes(self)
-        self.changed, self.archived, self.forgotten = self.mapping(), {}, {}
+        self.changed, self.archived, self.forgotten, self.recalled = self.mapping(), {}, {}, {}
         return self.taken
 
     def take_changes(self) -> Changes[K, R]:

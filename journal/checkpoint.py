@@ -104,13 +104,18 @@ class Checkpoint:
     def _write_table(self, name: str, changes: Changes[Any, Any]) -> None:
         live = LIVE[name]
         # first of all: a key that was forgotten may be there again, at the end of the order
-        gone = chain(changes.forgotten, changes.archived)
-        while keys := list(islice(gone, PARAMETERS_MAX)):
-            self._database.execute(live.delete(len(keys)), keys)
+        self._delete(live, chain(changes.forgotten, changes.archived))
+        if changes.recalled:
+            self._delete(PAST[name], changes.recalled)
         self._write_rows(live, live.upsert, map(_decode, changes.changed_rows))
         if changes.archived:
             past = PAST[name]
             self._write_rows(past, past.insert, map(_decode, changes.archived_rows))
+
+    def _delete(self, table: TableLayout, gone: Iterable[Any]) -> None:
+        left = iter(gone)
+        while keys := list(islice(left, PARAMETERS_MAX)):
+            self._database.execute(table.delete(len(keys)), keys)
 
     def _write_rows(self, table: TableLayout, statement: Callable[[int], str], rows: Iterator[Sequence[Any]]) -> None:
         """Some tens of rows per statement. SQLite works without the interpreter's lock and must get it back after each

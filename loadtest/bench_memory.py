@@ -36,6 +36,15 @@ def _past(ids: range) -> Iterable[f.Fact]:
         yield f.Retired(tuple(part))
 
 
+def _over(ids: range) -> Iterable[f.Fact]:
+    """The same, paid, of an event that is over."""
+    yield f.SaleClosed(1)
+    for first in range(0, len(ids), RETIRED_TOGETHER):
+        part = ids[first : first + RETIRED_TOGETHER]
+        yield from filled.confirmed(part, 1, NOW_MS)
+        yield f.Archived(tuple(part))
+
+
 def _queued(ids: range) -> Iterable[f.Fact]:
     yield f.RoomSet(1, 1, None, None, shuffle=False, by_stock=True, turn_ms=300_000, seed=b"")
     yield from (f.QueueJoined(1, f"user-{number:08d}") for number in ids)
@@ -49,6 +58,7 @@ KINDS: dict[str, tuple[str, Facts]] = {
     ),
     "ended": ("a booking that has just ended", _given_up),
     "past": ("a booking that ended over an hour ago", _past),
+    "over": ("a paid booking of an event that is long over", _over),
     "user": (
         "a user",
         lambda ids: (f.UserSaved(f"user-{n:08d}", f"Name {n}", f"user-{n}@example.org", None) for n in ids),

@@ -104,7 +104,8 @@ class Auditor:
         """Close the books: the sums must add up."""
         books = self._books
         money.closing_faults(books)
-        statuses = Counter(claim.status for claim in books.claims.values()) + books.retired
+        claims = (*books.claims.values(), *books.away.values())
+        statuses = Counter(claim.status for claim in claims) + books.retired
         by_status: Counter[str] = Counter()
         for status, count in sorted(statuses.items()):
             by_status[STATUS_NAMES[status]] += count
@@ -155,6 +156,8 @@ _HANDLERS: dict[type, Callable[[Books, Any], None]] = {
     f.Lapsed: bookings.lapsed,
     f.BookingCancelled: bookings.booking_cancelled,
     f.Retired: bookings.retired,
+    f.Archived: bookings.archived,
+    f.Recalled: bookings.recalled,
     f.CheckedIn: outside.checked_in,
     f.PaymentStarted: money.payment_started,
     f.PaymentPending: money.payment_pending,

@@ -4,8 +4,8 @@ Owns what these facts mean in the auditor's books, written from the public promi
 """
 
 from .. import facts as f
-from ..limits import HOLD_MS_MAX
-from ..status import CANCELLED, ENDED, EXPIRED, HELD, PAYING, WAITING
+from ..limits import HOLD_MS_MAX, PAID_KEPT_MS
+from ..status import CANCELLED, CONFIRMED, ENDED, EXPIRED, HELD, PAYING, WAITING
 from . import seats
 from .books import Books, Claim, Show, Stock
 from .bots import needs_challenge
@@ -58,6 +58,8 @@ def event_changed(books: Books, fact: f.EventChanged) -> None:
     show.challenge, show.offer_ms = details.challenge, details.offer_ms
     was_closed = show.closed
     show.closed = was_closed and show.closes_ms <= books.at_ms
+    if show.archived and not show.closed:
+        books.fault(f"event {show.id} is on sale again, and bookings of it had been archived")
     for each in fact.types:
         stock = books.stocks.get(each.ticket_type_id)
         if stock is None or stock.show is not show:
@@ -73,7 +75,10 @@ def event_changed(books: Books, fact: f.EventChanged) -> None:
 
 
 def event_cancelled(books: Books, fact: f.EventCancelled) -> None:
-    books.shows[fact.event_id].cancelled = True
+    show = books.shows[fact.event_id]
+    if show.archived:
+        books.fault(f"event {show.id} was cancelled, and bookings of it had been archived")
+    show.cancelled = True
 
 
 def sale_closed(books: Books, fact: f.SaleClosed) -> None:
@@ -217,3 +222,37 @@ def retired(books: Books, fact: f.Retired) -> None:
         books.retired[claim.status] += 1
         if claim.status not in ENDED or claim.unsettled:
             books.fault(f"booking {claim.id} was put away before it was over")
+
+
+def archived(books: Books, fact: f.Archived) -> None:
+    for booking_id in fact.booking_ids:
+        claim = books.away[booking_id] = books.claims.pop(booking_id)
+        claim.shown = 0  # nobody is let in any more
+        show = claim.stock.show
+        show.archived = True
+        if claim.status != CONFIRMED or claim.unsettled:
+            books.fault(f"booking {claim.id} was archived, and it is not settled")
+        if show.cancelled or books.at_ms < show.closes_ms + PAID_KEPT_MS:
+            books.fault(f"booking {claim.id} was archived before event {show.id} was over")
+
+
+def recalled(books: Books, fact: f.Recalled) -> None:
+    """The row must be the one that was archived; if that was before the books were opened, it is taken as it stands."""
+    stock = books.stocks[fact.ticket_type_id]
+    claim = books.away.pop(fact.booking_id, None)
+    if claim is None:
+        if not books.opened_midway or fact.booking_id in books.claims:
+            books.fault(f"booking {fact.booking_id} came back, and it had not been archived")
+        claim = Claim(
+            fact.booking_id, fact.user_id, stock, fact.quantity, fact.amount_minor, fact.seq,
+            payment_id=fact.payment_id, paid_minor=fact.amount_minor, seats=seats.seats_of(fact.seats),
+            offered=fact.offered,
+        )  # fmt: skip
+        stock.show.paid_minor += fact.amount_minor
+        stock.sold -= claim.quantity  # it is counted already
+        books.place(claim, CONFIRMED)
+    known = (claim.user_id, claim.stock.id, claim.quantity, claim.amount_minor, claim.seq, claim.payment_id)
+    told = (fact.user_id, stock.id, fact.quantity, fact.amount_minor, fact.seq, fact.payment_id)
+    if known != told or stock.show.id != fact.event_id or sorted(claim.seats) != sorted(seats.seats_of(fact.seats)):
+        books.fault(f"booking {fact.booking_id} came back as another than it was archived")
+    books.claims[claim.id] = claim

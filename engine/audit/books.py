@@ -100,6 +100,7 @@ class Show(msgspec.Struct, gc=False):
     cancelled: bool = False
     closed: bool = False
     stock_ids: list[int] = msgspec.field(default_factory=list)
+    archived: bool = False  # bookings of it were, for it is over
     booked: bool = False  # someone has booked, so its currency is settled
     tickets_of: dict[str, int] = msgspec.field(default_factory=dict)  # by user, what counts against the limit
     holds_of: dict[str, int] = msgspec.field(default_factory=dict)  # by user, bookings held
@@ -223,6 +224,8 @@ class Books:
         self.shows: dict[int, Show] = {}
         self.stocks: dict[int, Stock] = {}
         self.claims: dict[int, Claim] = {}
+        self.away: dict[int, Claim] = {}  # paid, of events that are over: archived by the engine
+        self.opened_midway = False  # what came before is not known
         self.attempts: dict[int, Attempt] = {}
         self.refunds: dict[int, MoneyBack] = {}
         self.keys: dict[bytes, UsedKey] = {}

@@ -245,7 +245,7 @@ _MADE: dict[type, Callable[[Books, Any], tuple[str, int]]] = {
 def closing_faults(books: Books) -> None:
     """Draw the sums: by event, what was paid less what went back must be what its bookings still have paid."""
     kept: dict[int, int] = {}
-    for claim in books.claims.values():
+    for claim in (*books.claims.values(), *books.away.values()):
         still_paid_minor = claim.paid_minor - claim.refunded_minor
         if still_paid_minor:
             kept[claim.stock.show.id] = kept.get(claim.stock.show.id, 0) + still_paid_minor

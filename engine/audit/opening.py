@@ -21,7 +21,7 @@ from .seats import open_seats, seats_of
 
 def open_books(books: Books, state: State) -> None:
     """Fill empty books with what is known at `state.seq`."""
-    books.seq, books.at_ms = state.seq, state.at_ms
+    books.seq, books.at_ms, books.opened_midway = state.seq, state.at_ms, True
     open_cluster(books, state)
     books.last_claim_id = state.next_booking_id - 1
     books.last_attempt_id = state.next_payment_id - 1
@@ -37,6 +37,7 @@ def open_books(books: Books, state: State) -> None:
             event.max_holds_per_user,
             event.cancelled,
             event.closed,
+            archived=state.sales[event.id].archived > 0,
             booked=event.booked,
             challenge=event.challenge,
             offer_ms=event.offer_ms,
@@ -50,6 +51,8 @@ def open_books(books: Books, state: State) -> None:
     open_bots(books, state)
     for booking in sorted(state.bookings.rows.values(), key=_id_of):
         _open_claim(books, booking)
+    for row in state.ticket_types.rows.values():
+        books.stocks[row.id].sold = row.sold  # with those whose bookings were archived
     for payment in state.payments.rows.values():
         claim = books.claims[payment.booking_id]
         books.attempts[payment.id] = Attempt(payment.id, claim, payment.amount_minor, payment.status)

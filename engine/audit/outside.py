@@ -92,6 +92,8 @@ def checked_in(books: Books, fact: f.CheckedIn) -> None:
         books.fault(f"a ticket of booking {claim.id} admitted somebody, and that booking has none")
     if claim.stock.show.cancelled:
         books.fault(f"a ticket of booking {claim.id} admitted somebody to event {claim.stock.show.id}, cancelled")
+    if claim.stock.show.archived:
+        books.fault(f"a ticket of booking {claim.id} admitted somebody to event {claim.stock.show.id}, which is over")
     if not 1 <= number <= claim.quantity:
         books.fault(f"ticket {number} of booking {claim.id} admitted somebody, and it has {claim.quantity}")
         return

@@ -1,4 +1,4 @@
-"""What becomes of a booking until it is paid, and once it has ended.
+"""What becomes of a booking until it is paid or ends, and at the door.
 
 Owns the facts about holds and places in line.
 """
@@ -6,8 +6,8 @@ Owns the facts about holds and places in line.
 from .. import facts as f
 from ..records import Booking, Entry, Event, TicketType
 from ..seats import packed
-from ..state import Sale, State, deadline_of, entry_id, warning_of
-from ..status import CANCELLED, ENDED, EXPIRED, HELD, NEW, WAITING
+from ..state import Sale, State, entry_id, warning_of
+from ..status import CANCELLED, EXPIRED, HELD, NEW, WAITING
 from . import room, seats
 from .shared import become, begin, leave, notice, track_promotable
 
@@ -140,27 +140,6 @@ def booking_cancelled(state: State, fact: f.BookingCancelled) -> None:
     booking = begin(state, fact.booking_id)
     become(state, booking, CANCELLED)
     notice(state, booking, "cancelled")
-
-
-def retired(state: State, fact: f.Retired) -> None:
-    for booking_id in fact.booking_ids:
-        booking = state.bookings.rows[booking_id]
-        assert booking.status in ENDED
-        state.deadlines.remove(deadline_of(booking), booking_id)
-        lapsed = state.sales[booking.event_id].lapsed
-        if lapsed.get(booking.user_id) == booking_id:
-            del lapsed[booking.user_id]
-        state.status_counts[booking.status] -= 1
-        state.bookings.drop(booking_id, archive=True)
-        if state.entries.rows:
-            _forget_entries(state, booking)
-
-
-def _forget_entries(state: State, booking: Booking) -> None:
-    """The journal has them; a booking that has ended admits nobody."""
-    for number in range(1, booking.quantity + 1):
-        if entry_id(booking.id, number) in state.entries.rows:
-            state.entries.drop(entry_id(booking.id, number), archive=False)
 
 
 def checked_in(state: State, fact: f.CheckedIn) -> None:

@@ -7,7 +7,7 @@ from .. import facts as f
 from ..records import Event, TicketType
 from ..state import Sale, State
 from .room import track_room
-from .shared import track_promotable, track_sweep, track_telling
+from .shared import track_archiving, track_promotable, track_sweep, track_telling
 
 _NOTEWORTHY = ("name", "starts_ms", "ends_ms", "venue", "city", "country")  # to those who have tickets
 
@@ -68,6 +68,7 @@ def event_changed(state: State, fact: f.EventChanged) -> None:
         event.closed = False
     if not event.closed:
         state.closings.add(sale.closes_ms, event.id)
+    track_archiving(state, sale)
     track_sweep(state, sale)
     for details in fact.types:
         ticket_type = sale.types.get(details.ticket_type_id)
@@ -95,6 +96,7 @@ def event_cancelled(state: State, fact: f.EventCancelled) -> None:
     sale = state.sales[fact.event_id]
     state.events.touch(sale.event.id, sale.event)
     sale.event.cancelled = True
+    track_archiving(state, sale)
     track_sweep(state, sale)
     track_telling(state, sale)
     _track(state, sale)
@@ -105,5 +107,6 @@ def sale_closed(state: State, fact: f.SaleClosed) -> None:
     state.events.touch(sale.event.id, sale.event)
     state.closings.remove(sale.closes_ms, sale.event.id)
     sale.event.closed = True
+    track_archiving(state, sale)
     track_sweep(state, sale)
     _track(state, sale)

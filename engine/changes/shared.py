@@ -6,7 +6,7 @@ Owns how the indexes follow a row. Every change of a booking is begun by `begin`
 from ..limits import DELIVERIES_MAX
 from ..notices import KINDS, MAIL, ORGANISER_WEBHOOK, USER_WEBHOOK, delivery_id
 from ..records import Booking, Delivery, Notice, TicketType
-from ..state import Sale, State, deadline_of
+from ..state import Sale, State, deadline_of, is_settled
 from ..status import BOOKING_FOLLOWERS, COUNTS_AS_HELD, COUNTS_AS_SOLD, COUNTS_FOR_USER, ENDED, EXPIRED, WAITING
 from . import room, seats
 
@@ -18,6 +18,8 @@ def begin(state: State, booking_id: int) -> Booking:
     due_ms = deadline_of(booking)
     if due_ms:
         state.deadlines.remove(due_ms, booking_id)
+    elif is_settled(booking):
+        state.sales[booking.event_id].settled -= 1
     return booking
 
 
@@ -65,6 +67,12 @@ def become(state: State, booking: Booking, status: int) -> None:
     due_ms = deadline_of(booking)
     if due_ms:
         state.deadlines.add(due_ms, booking.id)
+        return
+    sale = state.sales[booking.event_id]
+    if is_settled(booking):
+        sale.settled += 1
+    if sale.event.closed:
+        track_archiving(state, sale)
 
 
 def leave(state: State, sale: Sale, ticket_type: TicketType, number: int, quantity: int) -> None:
@@ -104,6 +112,18 @@ def track_sweep(state: State, sale: Sale) -> None:
         state.sweeping[event.id] = None
     else:
         state.sweeping.pop(event.id, None)
+
+
+def track_archiving(state: State, sale: Sale) -> None:
+    """Keep `archivings` exact: this event is over one day, and has bookings that can leave memory then."""
+    event = sale.event
+    due_ms = sale.over_ms if event.closed and not event.cancelled and sale.settled else 0
+    if due_ms != sale.archive_ms:
+        if sale.archive_ms:
+            state.archivings.remove(sale.archive_ms, event.id)
+        sale.archive_ms = due_ms
+        if due_ms:
+            state.archivings.add(due_ms, event.id)
 
 
 def notice(state: State, booking: Booking, kind: str, amount_minor: int = 0, detail: str = "") -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from ..codes import Code
 from .bookings import Book, CheckIn, GiveUp
-from .chores import CloseSale, Lapse, Promote, Retire, Sweep, TellOfChange, Warn
+from .chores import Archive, CloseSale, Lapse, Promote, Retire, Sweep, TellOfChange, Warn
 from .cluster import BeginEpoch, RemoveMember, SaveMember, SaveTicketKey, SetSyncStandbys
 from .events import CancelEvent, ChangeEvent, CreateEvent, TypeChange, TypeSpec
 from .money import (
@@ -49,6 +49,7 @@ from .people import DisableWebhook, DropDelivery, RetryDelivery, SaveUser, SetMa
 
 __all__ = [
     "Admit",
+    "Archive",
     "BeginEpoch",
     "Book",
     "CancelEvent",
@@ -143,6 +144,7 @@ Command = (
     | Lapse
     | Warn
     | Retire
+    | Archive
     | CloseSale
     | Sweep
     | Promote

@@ -19,6 +19,12 @@ class Retire(msgspec.Struct, gc=False, frozen=True):
     booking_ids: tuple[int, ...]
 
 
+class Archive(msgspec.Struct, gc=False, frozen=True):
+    """Let some paid bookings of an event that is over leave memory."""
+
+    event_id: int
+
+
 class CloseSale(msgspec.Struct, gc=False, frozen=True):
     event_id: int
 

@@ -5,6 +5,8 @@ Owns their shapes; see the package for the rules that hold for all of them.
 
 import msgspec
 
+from ..records import Booking
+
 
 class StartPayment(msgspec.Struct, gc=False, frozen=True):
     user_id: str
@@ -78,6 +80,8 @@ class StartRefund(msgspec.Struct, gc=False, frozen=True):
     hold_ms: int
     amount: str | None = None  # None: all that is left
     user_id: str | None = None  # None: on behalf of whoever has it
+    past: Booking | None = None  # its row, where it has left memory
+    past_read_ms: int = 0  # by the node's clock, before it was read
 
 
 class SettleRefund(msgspec.Struct, gc=False, frozen=True):

@@ -8,12 +8,14 @@ The time of a fact is its batch's `at_ms`; its position (`seq`) is its place in 
 import msgspec
 
 from .bookings import (
+    Archived,
     BookingCancelled,
     CheckedIn,
     Held,
     Lapsed,
     LapseWarned,
     Promoted,
+    Recalled,
     Retired,
     Waited,
 )
@@ -82,6 +84,7 @@ from .version import FACTS_VERSION, NewerFactsError
 
 __all__ = [
     "FACTS_VERSION",
+    "Archived",
     "BookingCancelled",
     "ChallengeUsed",
     "ChangeTold",
@@ -122,6 +125,7 @@ __all__ = [
     "QueueAdmitted",
     "QueueJoined",
     "QueueLeft",
+    "Recalled",
     "RefundAnswered",
     "RefundFailed",
     "RefundPending",
@@ -207,6 +211,8 @@ Fact = (
     | ChallengeUsed
     | Suspected
     | LeftLine
+    | Archived
+    | Recalled
 )
 
 _encoder = msgspec.msgpack.Encoder()

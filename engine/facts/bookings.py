@@ -72,3 +72,29 @@ class CheckedIn(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=17):
     number: int
     place: str
     by: str
+
+
+class Archived(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=18):
+    """Paid bookings of an event that is long over leave memory for the checkpoint."""
+
+    booking_ids: tuple[int, ...]
+
+
+class Recalled(msgspec.Struct, array_like=True, gc=False, frozen=True, tag=19):
+    """One of them is back as it was, for money of it goes back: the whole row, since the engine had let go of it."""
+
+    booking_id: int
+    user_id: str
+    event_id: int
+    ticket_type_id: int
+    quantity: int
+    amount_minor: int
+    seq: int
+    created_ms: int
+    held_ms: int
+    warned: bool
+    payment_id: int
+    provider_reference: str | None
+    seats: str
+    offered: bool
+    arrival: int

@@ -9,7 +9,7 @@ Whoever adds a fact or a field raises it; tests/journal/test_golden.py keeps the
 
 from typing import Final
 
-FACTS_VERSION: Final = 1
+FACTS_VERSION: Final = 2  # 2: Archived, Recalled
 
 
 class NewerFactsError(ValueError):

@@ -3,8 +3,9 @@
 from collections import Counter, defaultdict
 from itertools import pairwise
 
+from ..limits import PAID_KEPT_MS
 from ..records import Booking, TicketType
-from ..state import Sale, State, deadline_of
+from ..state import Sale, State, deadline_of, is_settled
 from ..status import (
     COUNTS_AS_HELD,
     COUNTS_AS_SOLD,
@@ -68,12 +69,13 @@ def check_bookings(state: State) -> None:
             waiting[ticket_type_id].append((number, booking))
     for ticket_type in state.ticket_types.rows.values():
         line = sorted(waiting[ticket_type.id], key=lambda place: place[1].seq)
-        check_counts(ticket_type, by_type[ticket_type.id], len(line))
+        check_counts(state.sales[ticket_type.event_id], ticket_type, by_type[ticket_type.id], len(line))
         check_line(state, ticket_type, line)
     for sale in state.sales.values():
         bookings = [booking for type_id in sale.types for booking in by_type[type_id]]
         check_claims(sale, bookings)
         check_sweeping(state, sale, bookings)
+        check_archived(sale, bookings)
     found = Counter(booking.status for booking in state.bookings.rows.values())
     for status, count in state.status_counts.items():
         assert found[status] == count, f"{count} bookings of status {status} are counted, {found[status]} are there"
@@ -124,13 +126,16 @@ def check_booking(state: State, booking: Booking) -> None:
         assert on_its_way, f"{who}: nothing is on its way back"
 
 
-def check_counts(ticket_type: TicketType, bookings: list[Booking], waiting: int) -> None:
+def check_counts(sale: Sale, ticket_type: TicketType, bookings: list[Booking], waiting: int) -> None:
     who = f"ticket type {ticket_type.id}"
     held = sum(booking.quantity for booking in bookings if booking.status in COUNTS_AS_HELD)
     sold = sum(booking.quantity for booking in bookings if booking.status in COUNTS_AS_SOLD)
     counts = (ticket_type.held, ticket_type.sold, ticket_type.waiting)
-    assert counts == (held, sold, waiting), f"{who} counts {counts}, its bookings make {(held, sold, waiting)}"
-    assert held + sold <= ticket_type.capacity, f"{who}: {held} held and {sold} sold of {ticket_type.capacity}"
+    archived = ticket_type.sold - sold
+    assert archived == 0 or 0 < archived <= sale.archived, f"{who}: {archived} tickets without a booking"
+    expected = (held, sold + archived, waiting)
+    assert counts == expected, f"{who} counts {counts}, its bookings make {expected}"
+    assert held + sold + archived <= ticket_type.capacity, f"{who}: {counts} of {ticket_type.capacity}"
 
 
 def check_line(state: State, ticket_type: TicketType, line_by_seq: list[tuple[int, Booking]]) -> None:
@@ -169,6 +174,16 @@ def check_claims(sale: Sale, bookings: list[Booking]) -> None:
         assert sale.tickets_of(user_id) == tickets, f"{who}: {user_id} has {tickets}, not {sale.tickets_of(user_id)}"
 
 
+def check_archived(sale: Sale, bookings: list[Booking]) -> None:
+    who, event = f"event {sale.event.id}", sale.event
+    settled = sum(is_settled(booking) for booking in bookings)
+    assert sale.settled == settled, f"{who}: {sale.settled} bookings are settled, {settled} are there"
+    sold = sum(ticket_type.sold for ticket_type in sale.types.values())
+    archived = sold - sum(booking.quantity for booking in bookings if booking.status in COUNTS_AS_SOLD)
+    assert sale.archived == archived, f"{who}: {sale.archived} tickets left memory, {archived} are missing"
+    assert not archived or (event.closed and not event.cancelled), f"{who}: {archived} tickets left memory too early"
+
+
 def check_sweeping(state: State, sale: Sale, bookings: list[Booking]) -> None:
     statuses = {booking.status for booking in bookings}
     waits = sale.event.closed and WAITING in statuses
@@ -181,7 +196,15 @@ def check_deadlines(state: State) -> None:
     due = {(deadline_of(booking), booking.id) for booking in state.bookings.rows.values()}
     due = {(at_ms, booking_id) for at_ms, booking_id in due if at_ms}
     closings = {(sale.closes_ms, event_id) for event_id, sale in state.sales.items() if not sale.event.closed}
-    for name, deadlines, expected in (("deadlines", state.deadlines, due), ("closings", state.closings, closings)):
+    over = {
+        (sale.closes_ms + PAID_KEPT_MS, event_id)
+        for event_id, sale in state.sales.items()
+        if sale.event.closed and not sale.event.cancelled and sale.settled
+    }
+    assert over == {(sale.archive_ms, event_id) for event_id, sale in state.sales.items() if sale.archive_ms}
+    found_of = {"deadlines": state.deadlines, "closings": state.closings, "archivings": state.archivings}
+    for name, expected in (("deadlines", due), ("closings", closings), ("archivings", over)):
+        deadlines = found_of[name]
         found = list(deadlines.pairs())
         assert set(found) == expected, f"{name} differ in (time, id) {set(found) ^ expected}"
         assert len(found) == deadlines.count == len(expected), f"{name} count {deadlines.count} of {len(expected)}"

@@ -1,4 +1,4 @@
-"""What becomes due by itself: holds lapse, people are warned, lines are served on, ended bookings retire.
+"""What becomes due by itself: holds lapse, people are warned, lines are served on, bookings leave memory.
 
 `due` lists commands; each is decided on its own, so no step is long however much falls due at once. Every chore that
 `due` lists leads to at least one fact, so the list comes to an end.
@@ -6,8 +6,8 @@
 
 from itertools import islice
 
-from ..commands import CloseSale, Command, Lapse, Promote, Retire, Sweep, TellOfChange, Warn
-from ..facts import BookingCancelled, Fact, Lapsed, LapseWarned, PaymentAbandoned, Retired, SaleClosed
+from ..commands import Archive, CloseSale, Command, Lapse, Promote, Retire, Sweep, TellOfChange, Warn
+from ..facts import BookingCancelled, Fact, Lapsed, LapseWarned, PaymentAbandoned, SaleClosed
 from ..replies import Done
 from ..state import State, deadline_of
 from ..status import COUNTS_AS_SOLD, ENDED, HELD, PAYING, WAITING
@@ -22,6 +22,7 @@ def due(state: State, now_ms: int, hold_ms: int, limit: int) -> list[Command]:
     """
     chores = due_of_rooms(state, now_ms, limit)
     chores += [CloseSale(event_id) for event_id in state.closings.due(now_ms, limit)]
+    chores += [Archive(event_id) for event_id in state.archivings.due(now_ms, 1)]
     waited_for = [state.ticket_types.rows[type_id] for type_id in islice(state.promotable, limit)]
     # where the sale is over by now nobody is served any more
     chores += [Promote(each.id, hold_ms) for each in waited_for if state.sales[each.event_id].closes_ms > now_ms]
@@ -53,7 +54,8 @@ def next_due_ms(state: State) -> int | None:
     """When `due` will have something: 0 is at once, None not by itself."""
     if state.promotable or state.sweeping or state.telling:
         return 0
-    moments = (state.deadlines.next_ms(), state.closings.next_ms(), next_room_due_ms(state))
+    others = (state.closings.next_ms(), state.archivings.next_ms(), next_room_due_ms(state))
+    moments = (state.deadlines.next_ms(), *others)
     return min((ms for ms in moments if ms is not None), default=None)
 
 
@@ -92,16 +94,6 @@ def warn(state: State, now_ms: int, command: Warn) -> Decision:
     if booking is None or booking.status != HELD or booking.warned or deadline_of(booking) > now_ms:
         return _nothing(state)
     return [LapseWarned(booking.id)], Done(state.seq + 1)
-
-
-def retire(state: State, now_ms: int, command: Retire) -> Decision:
-    rows = state.bookings.rows
-    ready = tuple(
-        booking_id
-        for booking_id in command.booking_ids
-        if booking_id in rows and rows[booking_id].status in ENDED and 0 < deadline_of(rows[booking_id]) <= now_ms
-    )
-    return ([Retired(ready)], Done(state.seq + 1)) if ready else _nothing(state)
 
 
 def close_sale(state: State, now_ms: int, command: CloseSale) -> Decision:

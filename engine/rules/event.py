@@ -114,6 +114,8 @@ def change_event(state: State, now_ms: int, command: ChangeEvent) -> Decision:
     details = replace(_details_of(event), **changes)
     try:
         _check_details(details)
+        if sale.is_over(now_ms):
+            _check_stays(event, details)
         if details.currency != event.currency and event.booked:
             raise InvalidFieldError("currency", "cannot change once there are bookings")
         types = _changed_types(state, sale, command.types, details.currency)
@@ -130,6 +132,13 @@ def change_event(state: State, now_ms: int, command: ChangeEvent) -> Decision:
     closed = event.closed and closes_ms <= now_ms
     reply = _reply(state, state.seq + 1, event.id, details, views, now_ms, closed=closed)
     return [EventChanged(event.id, details, tuple(types.values())), *served, *more], _with(reply, more)
+
+
+def _check_stays(event: Event, details: EventDetails) -> None:
+    """The bookings of an event that is over are not in memory: nobody could tell who has what if it began again."""
+    for name, field in (("starts_ms", "startsAt"), ("ends_ms", "endsAt")):
+        if getattr(event, name) != getattr(details, name):
+            raise InvalidFieldError(field, f"cannot change: event {event.id} is long over; create another one")
 
 
 def _all_types(sale: Sale, changed: dict[int, TypeDetails]) -> list[TypeDetails]:
@@ -234,6 +243,9 @@ def cancel_event(state: State, now_ms: int, command: CancelEvent) -> Decision:
         return no_such_event(state, command.event_id)
     if sale.event.cancelled:
         return refuse(state, Code.EVENT_CANCELLED, f"Event {sale.event.id} is cancelled already.")
+    if sale.is_over(now_ms):
+        detail = f"Event {sale.event.id} is long over and can't be cancelled; refund its bookings one by one."
+        return refuse(state, Code.WRONG_STATUS, detail)
     facts: list[Fact] = [EventCancelled(sale.event.id)]
     details = _details_of(sale.event)
     reply = _reply(

@@ -22,12 +22,14 @@ from ..status import (
     REFUND_SUCCEEDED,
     REFUNDED,
 )
+from .past import recall, recalled
 from .provider import raise_concern
 from .shared import Decision, no_such_booking, pass_on, refuse
 
 
 def start_refund(state: State, now_ms: int, command: StartRefund, key: Idempotency | None = None) -> Decision:
-    booking = state.bookings.rows.get(command.booking_id)
+    past = recall(state, now_ms, command.past, command.past_read_ms)
+    booking = past or state.bookings.rows.get(command.booking_id)
     if booking is None:
         return no_such_booking(state, command.booking_id)
     if command.user_id is not None and booking.user_id != command.user_id:
@@ -54,7 +56,8 @@ def start_refund(state: State, now_ms: int, command: StartRefund, key: Idempoten
             return refuse(state, Code.AMOUNT_MISMATCH, detail, available=left)
     assert amount_minor is not None
     full = amount_minor == left_minor
-    return _start(state, now_ms, booking, amount_minor, command.hold_ms, key, full=full, reason="requested")
+    facts, reply = _start(state, now_ms, booking, amount_minor, command.hold_ms, key, full=full, reason="requested")
+    return facts if past is None else [recalled(past), *facts], reply
 
 
 def _was_shown(state: State, booking: Booking) -> bool:

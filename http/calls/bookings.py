@@ -14,7 +14,7 @@ from ...engine import replies as r
 from ...engine.codes import Code
 from ...engine.commands import Book, Evidence, GiveUp, Idempotency, Proof
 from ...engine.records import Booking
-from ...engine.status import BOOKING_NAMES, EXPIRED, SIGNAL_FOREIGN_TOKEN
+from ...engine.status import BOOKING_NAMES, CONFIRMED, EXPIRED, SIGNAL_FOREIGN_TOKEN
 from ..access import guard as access
 from ..api import Api
 from ..caching import PRIVATE
@@ -157,6 +157,10 @@ async def post_refund(api: Api, call: Call, booking_id: str) -> Answer:
     number = _id(booking_id)
     on_behalf_of = None if principal.may_refund else principal.sub
     command = refund_command(call.body, number, api.gateway.hold_ms, on_behalf_of)
+    read_ms = api.gateway.now_ms()
+    past = await _past(api, number)
+    if past is not None and past.status == CONFIRMED:
+        command = replace(command, past=past, past_read_ms=read_ms)
     reply, replayed = await api.decided(command, key)
     return await _answer(api, _Wish(number, on_behalf_of, "has nothing to refund"), reply, replayed=replayed)
 
@@ -171,6 +175,8 @@ async def _answer(api: Api, wish: _Wish, reply: r.Reply, *, replayed: bool) -> A
     elif past.status == EXPIRED and wish.event_id is not None:
         detail = "The hold has lapsed; book again."
         answer = problem(Code.HOLD_EXPIRED, detail, seq=reply.seq, extra={"bookingId": past.id})
+    elif past.status == CONFIRMED and wish.event_id is not None:
+        answer = problem(Code.ALREADY_PAID, f"Booking {past.id} is paid.", seq=reply.seq, extra={"bookingId": past.id})
     else:
         name = BOOKING_NAMES[past.status]
         extra = {"bookingId": past.id, "bookingStatus": name}

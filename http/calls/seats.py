@@ -34,4 +34,6 @@ def seated_sale(api: Api, event_id: str) -> Sale:
         raise refused(Code.NO_SUCH_EVENT, f"There is no event {number}; GET /events lists them.")
     if sale.seating is None:
         raise refused(Code.NOT_FOUND, f"Event {number} has no seat map: its seats are not numbered.")
+    if sale.archived:
+        raise refused(Code.NOT_FOUND, f"Event {number} is long over; who had which seat is not kept at hand any more.")
     return sale

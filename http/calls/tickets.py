@@ -49,7 +49,7 @@ async def get_ticket(api: Api, call: Call, code: str) -> Answer:
         booking = await gateway.past_booking(ticket.booking_id)
     if booking is None or ticket.number > booking.quantity or ticket.event_id not in (0, booking.event_id):
         raise _no_such_ticket()
-    document = ticket_view(ticket, booking, gateway.state)
+    document = ticket_view(ticket, booking, gateway.state, gateway.now_ms())
     return await api.read(call, encode(document), PRIVATE, since=since)
 
 

@@ -189,10 +189,11 @@ OPERATIONS: Final = (
         Kind.WRITE,
         "Cancel an event",
         {200: Reply("The event, cancelled.", ref("Event"), _CREATED | {"status": "cancelled"})},
-        "Gives back the money of every paid booking, and tells every holder. It cannot be undone.",
+        "Gives back the money of every paid booking, and tells every holder. It cannot be undone. From 30 days after "
+        "the sale has closed it is refused: refund bookings one by one.",
         "organiser",
         parameters=(shared(EVENT_ID),),
-        codes=(Code.NO_SUCH_EVENT, Code.EVENT_CANCELLED),
+        codes=(Code.NO_SUCH_EVENT, Code.EVENT_CANCELLED, Code.WRONG_STATUS),
     ),
     Operation(
         "GET",

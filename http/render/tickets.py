@@ -32,11 +32,14 @@ class TicketKeyDocument(msgspec.Struct, rename="camel"):
     public_key: str
 
 
-def ticket_view(ticket: TicketCode, booking: Booking, state: State) -> TicketViewDocument:
+def ticket_view(ticket: TicketCode, booking: Booking, state: State, now_ms: int) -> TicketViewDocument:
     sale = state.sales[booking.event_id]
     entry = state.entries.rows.get(entry_id(booking.id, ticket.number))
     return TicketViewDocument(
-        admits=entry is None and booking.status in COUNTS_AS_SOLD and not sale.event.cancelled,
+        admits=entry is None
+        and booking.status in COUNTS_AS_SOLD
+        and not sale.event.cancelled
+        and not sale.is_over(now_ms),
         event_id=booking.event_id,
         event_name=sale.event.name,
         starts_at=format_ms(sale.event.starts_ms),

@@ -120,7 +120,7 @@ def concerns(story: Story, fact: f.Fact, booking_id: int) -> bool:
             return booking_answered(replies.decode(fact.reply)) == booking_id
         except msgspec.MsgspecError:
             return False
-    if isinstance(fact, f.Retired):
+    if isinstance(fact, f.Retired | f.Archived):
         return booking_id in fact.booking_ids
     if isinstance(fact, f.RefundSucceeded | f.RefundFailed):
         return story.refunds.get(fact.refund_id, (0, 0))[0] == booking_id

@@ -146,6 +146,16 @@ def _retired(_story: Story, fact: f.Retired) -> str:
     return f"{plural} {numbers}: ended for so long that only the checkpoint keeps them."
 
 
+def _archived(_story: Story, fact: f.Archived) -> str:
+    numbers = ", ".join(map(str, fact.booking_ids[:10])) + (", …" if len(fact.booking_ids) > 10 else "")
+    plural = "Bookings" if len(fact.booking_ids) > 1 else "Booking"
+    return f"{plural} {numbers}: paid, and the event is long over; only the checkpoint keeps them."
+
+
+def _recalled(_story: Story, fact: f.Recalled) -> str:
+    return f"Booking {fact.booking_id} is back from the checkpoint, for money of it goes back."
+
+
 def _payment_started(story: Story, fact: f.PaymentStarted) -> str:
     amount = story.money_of(fact.booking_id, fact.amount_minor)
     by = f" by {fact.method}" if fact.method else ""
@@ -296,6 +306,8 @@ _SENTENCES: dict[type, Callable[[Story, Any], str]] = {
     f.Lapsed: _lapsed,
     f.BookingCancelled: _booking_cancelled,
     f.Retired: _retired,
+    f.Archived: _archived,
+    f.Recalled: _recalled,
     f.PaymentStarted: _payment_started,
     f.PaymentPending: _payment_pending,
     f.PaymentSucceeded: _payment_succeeded,

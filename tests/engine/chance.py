@@ -22,10 +22,10 @@ SAID_BY_THE_PROVIDER = c.SettlePayment | c.SettleRefund | c.TakeProviderEvent | 
 class Chance:
     """`step(number)`: let time pass, do what is due, or ask for something, with or without an idempotency key."""
 
-    def __init__(self, run: Run, *, onsale: bool = False) -> None:
-        """`onsale`: mostly what people do in the first minute of a sale."""
+    def __init__(self, run: Run, mostly: "Makers | None" = None) -> None:
+        """`mostly`: ONSALE is what people do in the first minute of a sale, AFTERWARDS what there is to do at last."""
         self.run = run
-        self.makers = MAKERS | ONSALE if onsale else MAKERS
+        self.makers = MAKERS | (mostly or {})
         self.asked: list[tuple[c.Command, c.Idempotency]] = []
         self.random = Random(0)
 
@@ -199,6 +199,18 @@ class Chance:
         user = pick((None, self.whose(booking_id)))
         return c.StartRefund(booking_id, pick(HOLDS_MS), pick((None, None, "5", "5", "0", "1", "99", "x")), user)
 
+    def refund_late(self) -> c.Command | None:
+        """Of one that has left memory, or had when its row was read: perhaps long ago."""
+        pick, model, now_ms = self.random.choice, self.run.model, self.run.now_ms
+        booking_id = pick([*model.archived, *model.archived, self.latest("booking")])
+        past = self.run.past(booking_id)
+        amounts = (None, None, "5", "0", "99")
+        user = pick((None, None, None, "someone" if past is None else past.user_id))
+        return c.StartRefund(booking_id, 300_000, pick(amounts), user, past, now_ms)
+
+    def month(self) -> None:
+        self.run.now_ms += 30 * 86_400_000
+
     def settle_refund(self) -> c.Command | None:
         refunds, random = list(self.run.model.refunds), self.random
         if not refunds and random.random() < 0.9:
@@ -350,7 +362,9 @@ class Chance:
         return c.SaveTicketKey(self.random.choice((b"k" * 32, b"k" * 32, b"l" * 32, b"short", b"")))
 
 
-MAKERS: dict[Callable[[Chance], c.Command | None], float] = {
+Makers = dict[Callable[[Chance], c.Command | None], float]
+
+MAKERS: Makers = {
     Chance.book: 30,
     Chance.wait: 14,
     Chance.chores: 6,
@@ -387,7 +401,16 @@ MAKERS: dict[Callable[[Chance], c.Command | None], float] = {
     Chance.set_sync_standbys: 0.5,
     Chance.save_ticket_key: 0.4,
 }
-ONSALE: dict[Callable[[Chance], c.Command | None], float] = {
+AFTERWARDS: Makers = {
+    Chance.month: 3,
+    Chance.refund_late: 14,
+    Chance.settle_refund: 12,
+    Chance.checkpoint: 6,
+    Chance.create: 6,
+    Chance.check_in: 8,
+    Chance.change: 5,
+}
+ONSALE: Makers = {
     Chance.book: 12,
     Chance.book_any: 24,
     Chance.book_in_turn: 24,

@@ -8,6 +8,7 @@ from onsale.engine import commands as c
 
 DAY_MS = 24 * 60 * 60 * 1000
 HOUR_MS = 60 * 60 * 1000
+OVER_MS = 30 * DAY_MS
 PAYING_MS = 15 * 60 * 1000
 WARN_MS = 60 * 1000
 DECIMALS = {"EUR": 2, "JPY": 0, "KWD": 3}
@@ -56,6 +57,7 @@ class Base:
         self.events: dict[int, Row] = {}
         self.types: dict[int, Row] = {}
         self.bookings: dict[int, Row] = {}
+        self.archived: dict[int, Row] = {}
         self.payments: dict[int, Row] = {}
         self.refunds: dict[int, Row] = {}
         self.keys: dict[bytes, Row] = {}
@@ -112,7 +114,7 @@ class Base:
         return sorted((b for b in waiting if kind["id"] in (b["type"], *b["also"])), key=lambda b: b["joined"])
 
     def _of(self, kind: Row) -> list[Row]:
-        return [b for b in self.bookings.values() if b["type"] == kind["id"]]
+        return [b for b in (*self.bookings.values(), *self.archived.values()) if b["type"] == kind["id"]]
 
     def _mine(self, user: str, event: Row) -> list[Row]:
         return [b for b in self.bookings.values() if b["user"] == user and b["event"] == event["id"]]
@@ -122,6 +124,14 @@ class Base:
 
     def closes(self, event: Row) -> int:
         return event["starts_ms"] if event["ends_ms"] is None else event["ends_ms"]
+
+    def is_over(self, event: Row) -> bool:
+        return self.closes(event) + OVER_MS <= self.now
+
+    def settled(self, event: Row) -> list[Row]:
+        """Paid bookings in memory with which nobody has anything to do."""
+        mine = [b for b in self.bookings.values() if b["event"] == event["id"] and b["status"] == "confirmed"]
+        return [b for b in mine if not self.unsettled(b)]
 
     def servable(self, kind: Row) -> bool:
         """Somebody in this line must be served, or told that it will never be."""

@@ -57,6 +57,8 @@ class Events(Onsale):
             return no("event_cancelled")
         told = {name: getattr(asked, name) for name in EVENT_FIELDS if getattr(asked, name) is not UNSET}
         event = {**before, **told}
+        if self.is_over(before) and any(before[name] != event[name] for name in ("starts_ms", "ends_ms")):
+            return no("invalid_field")
         kinds = {kind["id"]: dict(kind) for kind in self._types(event)}
         if self._wrong(event) or not self._change_types(asked, before, event, kinds):
             return no("invalid_field")
@@ -135,5 +137,7 @@ class Events(Onsale):
             return no("no_such_event")
         if event["cancelled"]:
             return no("event_cancelled")
+        if self.is_over(event):
+            return no("wrong_status")
         event["cancelled"] = True
         return self._event_reply(event)

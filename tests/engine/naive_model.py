@@ -12,6 +12,7 @@ from onsale.tests.engine.naive_base import (
     HOLDING,
     HOUR_MS,
     NOTHING,
+    OVER_MS,
     SOLD,
     STATUS_NUMBERS,
     WARN_MS,
@@ -167,6 +168,17 @@ class Model(Events, Money, Cluster, Outside, Onsale):
             del self.bookings[booking_id]
         return DONE
 
+    def on_archive(self, asked: c.Archive) -> Answer:
+        """All at once: there are never as many here as one step takes."""
+        event = self.events[asked.event_id]
+        assert event["closed"]
+        assert not event["cancelled"]
+        assert self.is_over(event)
+        for booking in self.settled(event):
+            self.shown = {(number, ticket) for number, ticket in self.shown if number != booking["id"]}
+            self.archived[booking["id"]] = self.bookings.pop(booking["id"])
+        return DONE
+
     def on_close_sale(self, asked: c.CloseSale) -> Answer:
         event = self.events[asked.event_id]
         if event["closed"] or self.now < self.closes(event):
@@ -204,6 +216,7 @@ class Model(Events, Money, Cluster, Outside, Onsale):
         found = [f"serve {kind['id']}" for kind in self.types.values() if self.servable(kind)]
         over = [event for event in self.events.values() if not event["closed"] and self.closes(event) <= now]
         found += [f"close {event['id']}" for event in over]
+        found += [f"archive of {number}" for number, due in self.archive_dues() if due <= now]
         changed = [event for event in self.events.values() if event["told"] + 1 < event["tell_below"]]
         found += [f"tell of {event['id']}" for event in changed if not event["cancelled"]]
         found += [f"waiting rooms at {due}" for due in self.room_dues() if due <= now]
@@ -214,6 +227,11 @@ class Model(Events, Money, Cluster, Outside, Onsale):
             if ends_with_its_event or waits_in_vain or self.next_of(booking) <= now:
                 found.append(f"{status} {booking['id']}")
         return found
+
+    def archive_dues(self) -> list[tuple[int, int]]:
+        """Events, and when their paid bookings leave memory."""
+        closed = [event for event in self.events.values() if event["closed"] and not event["cancelled"]]
+        return [(event["id"], self.closes(event) + OVER_MS) for event in closed if self.settled(event)]
 
     def next_of(self, booking: Row) -> float:
         """When something happens to this booking by itself."""
@@ -227,6 +245,7 @@ class Model(Events, Money, Cluster, Outside, Onsale):
 
     def next_due(self) -> float:
         closings = [self.closes(event) for event in self.events.values() if not event["closed"]]
+        closings += [due for _, due in self.archive_dues()]
         return min(
             [*closings, *self.room_dues(), *(self.next_of(booking) for booking in self.bookings.values())],
             default=float("inf"),

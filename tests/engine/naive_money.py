@@ -6,6 +6,7 @@ from onsale.tests.engine.naive_base import (
     DAY_MS,
     DONE,
     HOLDING,
+    HOUR_MS,
     NOTHING,
     SOLD,
     STATUS_NUMBERS,
@@ -227,6 +228,8 @@ class Money(Base):
 
     def on_start_refund(self, asked: c.StartRefund) -> Answer:
         booking = self.bookings.get(asked.booking_id)
+        if booking is None and asked.past is not None and self.now < asked.past_read_ms + HOUR_MS:
+            booking = self.archived.get(asked.booking_id)
         if booking is None:
             return no("no_such_booking")
         if asked.user_id is not None and asked.user_id != booking["user"]:
@@ -245,6 +248,8 @@ class Money(Base):
                 return no("invalid_field")
             if amount > left:
                 return no("amount_mismatch")
+        if booking["id"] in self.archived:
+            self.bookings[booking["id"]] = self.archived.pop(booking["id"])
         refund = self._start_refund(booking, amount)
         whole = booking["status"] == "refund_pending"
         if not amount:

@@ -16,7 +16,7 @@ class Outside(Base):
         self.deliveries: dict[int, Row] = {}
         self.shown: set[tuple[int, int]] = set()
         self.concerns: dict[str, bool] = {}  # whether they are open
-        self.news: set[str] = set()
+        self.news: dict[str, int] = {}  # when it was taken, oldest first
 
     # --- messages
 
@@ -92,7 +92,7 @@ class Outside(Base):
             return no("no_such_ticket")
         if self.events[booking["event"]]["cancelled"]:
             return no("event_cancelled")
-        if booking["status"] not in SOLD:
+        if self.is_over(self.events[booking["event"]]) or booking["status"] not in SOLD:
             return no("wrong_status")
         if (booking["id"], asked.number) in self.shown:
             return no("already_redeemed")
@@ -113,7 +113,9 @@ class Outside(Base):
     def on_take_provider_event(self, asked: c.TakeProviderEvent) -> Answer:
         if asked.event_id in self.news:
             return Answer("Done", {}, replayed=NEWS_KNOWN)
-        self.news.add(asked.event_id)
+        for old in [name for name, at in self.news.items() if at + 40 * DAY_MS <= self.now][:8]:
+            del self.news[old]
+        self.news[asked.event_id] = self.now
         if asked.means is None:
             return DONE
         answer = self.ask(self.now, asked.means)

@@ -93,12 +93,19 @@ class Database:
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[Any, bytes]] = {name: {} for name in RECORDS}
+        self.past: dict[int, bytes] = {}  # bookings
 
     def write(self, changes: dict[str, Changes[Any, Any]]) -> None:
         for name, changed in changes.items():
             rows = self.tables[name]
             for key in (*changed.forgotten, *changed.archived):
                 rows.pop(key, None)
+            if name == "bookings":
+                for key in changed.recalled:
+                    self.past.pop(key, None)
+                new = dict(zip(changed.archived, changed.archived_rows, strict=True))
+                assert not new.keys() & self.past.keys(), "a row is in two tables"
+                self.past.update(new)
             rows.update(zip(changed.changed, changed.changed_rows, strict=True))
 
     def read(self, state: State) -> Stored:
@@ -129,6 +136,13 @@ class Run:
         self._compare(command, expected, facts, reply, replayed, before)
         self._compare_state()
         return facts
+
+    def past(self, booking_id: int) -> Booking | None:
+        """As a node finds it that is not in memory any more."""
+        if booking_id in self.state.bookings.archived:
+            return self.state.bookings.archived[booking_id]
+        row = self.database.past.get(booking_id)
+        return None if row is None else decode(row, type=Booking)
 
     def _apply(self, facts: list[f.Fact]) -> None:
         if facts:
@@ -220,7 +234,7 @@ class Run:
         assert state.next_notice_id == model.told + 1
         assert {(entry.booking_id, entry.number) for entry in state.entries.rows.values()} == model.shown
         assert {concern.id: not concern.closed_ms for concern in state.concerns.rows.values()} == model.concerns
-        assert state.provider_events.rows.keys() == model.news
+        assert state.provider_events.rows.keys() == model.news.keys()
 
     def _compare_rooms(self) -> None:
         state, model = self.state, self.model

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onsale.engine import commands as c
-from onsale.tests.engine.chance import Chance
+from onsale.tests.engine.chance import AFTERWARDS, ONSALE, Chance
 from onsale.tests.engine.run import START_MS, Run, promotions_at_most
 
 EXAMPLES = int(os.environ.get("ONSALE_EXAMPLES", "0"))
@@ -79,8 +79,31 @@ def test_engine_and_model_agree_about_the_first_minute_of_a_sale(
     with promotions_at_most(promotions_max):
         run = Run(promotions_max, chores_max)
         begin_onsale(run, waitlist, capacity, max_per_user, shuffle=shuffle)
-        chance = Chance(run, onsale=True)
+        chance = Chance(run, ONSALE)
         for number in steps:
             chance.step(number)
             run.do_chores()
         run.replay()
+
+
+@FULL
+@given(
+    steps=STEPS,
+    waitlist=st.sampled_from([1, 2, 0]),
+    capacity=st.sampled_from([4, 6, 9]),
+    chores_max=st.sampled_from([128, 1, 2]),
+    paid=st.integers(1, 4),
+)
+def test_engine_and_model_agree_about_what_is_left_to_do_months_later(steps, waitlist, capacity, chores_max, paid):
+    run = Run(1_000, chores_max)
+    begin(run, waitlist, capacity, 4)
+    for number in range(paid):
+        run.ask(c.Book(f"user-{number}", 1, 300_000, "A"))
+        run.ask(c.StartPayment(f"user-{number}", 1, "10"))
+        run.ask(c.SettlePayment(number + 1, c.PaymentSucceededOutcome("pi_1"), 300_000))
+    run.now_ms += 500_000_000
+    chance = Chance(run, AFTERWARDS)
+    for number in steps:
+        chance.step(number)
+        run.do_chores()
+    run.replay()

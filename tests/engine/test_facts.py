@@ -112,6 +112,11 @@ WRITTEN = [
     (f.ChallengeUsed(KEY, 1700000300000), "91935bc4106b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6bcf0000018bcfe9fbe0"),
     (f.Suspected(2, "ann", 7, 60, 9), "91965c02a3616e6e073c09"),
     (f.LeftLine(7, 4), "91935d0704"),
+    (f.Archived((7, 8)), "919212920708"),
+    (
+        f.Recalled(7, "ann", 2, 3, 2, 9980, 41, 1700000000000, 1700000000000, True, 5, "pi_1", "4,5", True, 9),
+        ("91dc00101307a3616e6e020302cd26fc29cf0000018bcfe56800cf0000018bcfe56800c305a470695f31a3342c35c309"),
+    ),
 ]
 
 # Facts as a version wrote them that did not know the last fields yet.

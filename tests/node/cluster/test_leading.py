@@ -116,7 +116,7 @@ def test_it_begins_with_the_epoch_and_itself_as_a_member() -> None:
     assert set(desk.copy.state.users.rows) == {"before"}, "the end of the journal is taken over"
     desk.leading.start()
     desk.run(10)
-    assert desk.written() == [f.EpochBegun(5, "a")], "what it is known as has not changed"
+    assert desk.written() == [f.EpochBegun(5, "a", f.FACTS_VERSION)], "what it is known as has not changed"
     assert desk.copy.position.epoch == desk.copy.available.epoch == 5
 
 

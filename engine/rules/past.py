@@ -1,0 +1,70 @@
+"""What leaves memory, and what is asked for that has left it.
+
+An event is over PAID_KEPT_MS after its sale closed. Then its paid bookings leave memory, and nothing that would need
+all of them is possible any more: it can't be moved, cancelled or entered. Money can still go back, booking by booking:
+the row is read from the checkpoint and comes back with the refund, in one step.
+"""
+
+from itertools import islice
+
+from ..commands import Archive, Retire
+from ..facts import Archived, Recalled, Retired
+from ..limits import ARCHIVED_LOOKED_AT_PER_STEP_MAX, ARCHIVED_PER_STEP_MAX, ENDED_KEPT_MS
+from ..records import Booking
+from ..replies import Done
+from ..state import Sale, State, deadline_of, is_settled
+from ..status import ENDED
+from .shared import Decision
+
+
+def retire(state: State, now_ms: int, command: Retire) -> Decision:
+    rows = state.bookings.rows
+    ready = tuple(
+        booking_id
+        for booking_id in command.booking_ids
+        if booking_id in rows and rows[booking_id].status in ENDED and 0 < deadline_of(rows[booking_id]) <= now_ms
+    )
+    return ([Retired(ready)], Done(state.seq + 1)) if ready else ([], Done(state.seq))
+
+
+def archive(state: State, now_ms: int, command: Archive) -> Decision:
+    sale = state.sales.get(command.event_id)
+    if sale is None or not sale.archive_ms or sale.archive_ms > now_ms:
+        return [], Done(state.seq)
+    return [Archived(tuple(booking.id for booking in _settled(sale)))], Done(state.seq + 1)
+
+
+def _settled(sale: Sale) -> list[Booking]:
+    """Some of an event's paid bookings with which nobody has anything to settle, at least one: the last in memory, as
+    they leave no holes behind. Few are not settled, and the bound on looking at them is for when they are many.
+    """
+    found: list[Booking] = []
+    for looked_at, user_id in enumerate(reversed(sale.claims)):
+        found += islice(
+            (booking for booking in sale.bookings_of(user_id) if is_settled(booking)),
+            ARCHIVED_PER_STEP_MAX - len(found),
+        )
+        if len(found) >= ARCHIVED_PER_STEP_MAX or (found and looked_at >= ARCHIVED_LOOKED_AT_PER_STEP_MAX):
+            break
+    return found
+
+
+def recall(state: State, now_ms: int, past: Booking | None, read_ms: int) -> Booking | None:
+    """The row of a booking that left memory paid, if it still is as it was read at `read_ms`; to be changed by nobody.
+
+    A booking comes back once, for a refund, and is never merely paid again. If that has happened since it was read, it
+    is in memory: whatever ends stays there for ENDED_KEPT_MS.
+    """
+    if past is None or past.id in state.bookings.rows or past.event_id not in state.sales:
+        return None
+    if now_ms >= read_ms + ENDED_KEPT_MS or not is_settled(past):
+        return None
+    return past
+
+
+def recalled(past: Booking) -> Recalled:
+    return Recalled(
+        past.id, past.user_id, past.event_id, past.ticket_type_id, past.quantity, past.amount_minor, past.seq,
+        past.created_ms, past.held_ms, past.warned, past.payment_id, past.provider_reference, past.seats, past.offered,
+        past.arrival,
+    )  # fmt: skip
