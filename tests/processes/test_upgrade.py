@@ -19,11 +19,14 @@ from cluster import Cluster
 from load import Crowd, Ledger
 
 import onsale
+from onsale.engine.facts import FACTS_VERSION
 
 ROOT = Path(onsale.__file__).parent
 PACKAGES = ("effects", "engine", "http", "journal", "node", "replicas")
 REFUSED = 4
-OUTDATED = re.compile(r"knows facts of version 1, and \w+ writes version 2: start \w+ with the version")
+OUTDATED = re.compile(
+    rf"knows facts of version {FACTS_VERSION}, and \w+ writes version {FACTS_VERSION + 1}: start \w+ with the version"
+)
 
 
 def changed(path: Path, *changes: tuple[str, str]) -> None:
@@ -45,7 +48,9 @@ def next_version(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in PACKAGES:
         shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
     facts = package / "engine" / "facts"
-    changed(facts / "version.py", ("FACTS_VERSION: Final = 2", "FACTS_VERSION: Final = 3"))
+    changed(
+        facts / "version.py", (f"FACTS_VERSION: Final = {FACTS_VERSION}", f"FACTS_VERSION: Final = {FACTS_VERSION + 1}")
+    )
     seats = "    seats: tuple[int, ...] = ()  # numbers in the seat map\n"
     changed(facts / "bookings.py", (seats, seats + '    channel: str = "web"\n'))
     return str(folder)
