@@ -57,7 +57,6 @@ class Api:
     authenticator: Authenticator
     metrics: Metrics
     openapi: Callable[[], bytes]  # the OpenAPI document, JSON
-    docs_page: Callable[[], bytes]  # its page, HTML
     gate_settings: GateSettings = field(default_factory=GateSettings)
     storefront: Storefront = field(default_factory=Storefront)
     rehearsal: Rehearsal | None = None  # in the sample mode alone

@@ -23,11 +23,15 @@ class RehearsalWish(msgspec.Struct, rename="camel", forbid_unknown_fields=True, 
 
     people: Annotated[int, _whole(1, 20_000)] = 2_000
     bots: Annotated[int, _whole(0, 500)] = 50
-    tickets: Annotated[int, _whole(2, 20_000)] = 300
-    opens_seconds: Annotated[float, _seconds(0, 300)] = 10
-    arrive_seconds: Annotated[float, _seconds(1, 600)] = 30
+    tickets: Annotated[int, _whole(2, 20_000)] = 600
+    opens_seconds: Annotated[float, _seconds(0, 300)] = 20
+    arrive_seconds: Annotated[float, _seconds(1, 600)] = 60
     seconds: Annotated[float, _seconds(1, 1_800)] = 600
     pace: Annotated[float, msgspec.Meta(gt=0, le=10, description="a number above 0, up to 10")] = 1.0
+
+
+class AlreadyOnError(Exception):
+    """One at a time. The text says what to do, to a person."""
 
 
 class RehearsalView(msgspec.Struct, rename="camel"):
@@ -44,6 +48,8 @@ class Rehearsal(Protocol):
     def view(self) -> RehearsalView: ...
 
     async def start(self, wish: RehearsalWish, token: str) -> None:
-        """`token`: the operator's, for the crowd to go by; empty: none is asked for. Raises UnavailableError."""
+        """`token`: the operator's, for the crowd to go by; empty: none is asked for. Raises AlreadyOnError, and
+        UnavailableError where none can be made.
+        """
 
     async def stop(self) -> None: ...

@@ -147,8 +147,8 @@ ROUTES: Final = (
     Route("DELETE", "/cluster/members/{name}", cluster.delete_member),
     Route("GET", "/metrics", operations.get_metrics),
     Route("GET", "/openapi.json", operations.get_openapi),
-    Route("GET", "/docs", operations.get_docs),
-    Route("GET", "/docs/errors", operations.get_docs),
+    Route("GET", "/docs", pages.get_docs),
+    Route("GET", "/docs/errors", pages.get_error_docs),
 )
 
 

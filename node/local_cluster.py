@@ -30,6 +30,9 @@ STOP_SECONDS = 30.0
 AGAIN_SECONDS = 5.0  # before a node that ended is started again: time enough to watch, or to fail over
 REPLICATION_OFFSET = 100
 KEY_VARIABLE = "ONSALE_JWT_KEY"
+# Crowds may be rehearsed with. Users are limited as where authentication is configured, so that bots meet that, too;
+# and proof of work is small, since one machine does it for everybody.
+SAMPLE = ("--sample", "--limit-per-user", "20/100", "--challenge-number-max", "2000")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -126,7 +129,7 @@ def make_nodes(data: Path, port: int) -> list[LocalNode]:
     nodes = []
     for (name, own), each in zip(arguments.items(), ports, strict=True):
         folder = data if name == "alfa" and (data / JOURNAL_FOLDER).exists() else data / name  # of earlier versions
-        common = ["--sample", "--data", str(folder), "--listen", f"127.0.0.1:{each.http}", "--name", name]
+        common = ["--data", str(folder), "--listen", f"127.0.0.1:{each.http}", "--name", name, *SAMPLE]
         nodes.append(LocalNode(name, [*own, *common], each, environment))
     return nodes
 

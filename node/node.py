@@ -25,7 +25,6 @@ from ..http.access_log import AccessLog
 from ..http.api import Api, Storefront
 from ..http.application import make_application
 from ..http.connection.server import make_runner
-from ..http.documents.docs import docs_page
 from ..http.documents.openapi import openapi_document
 from ..http.hot import make_hot
 from ..http.metrics import Metrics
@@ -56,7 +55,7 @@ from .outside_settings import Surroundings
 from .provider_news import ProviderNews
 from .reading import reading
 from .recovery import CHECKPOINT_FILE, JOURNAL_FOLDER, Progress, Started, begin, start
-from .rehearsal.control import Rehearsal
+from .rehearsal.control import sample_rehearsal
 from .tickets import old_key
 from .waiting_gateway import WaitingGateway
 
@@ -110,13 +109,12 @@ class Node:
             hold_ms=options.hold_ms,
             payment_provider=self._provider.name,
         )
-        self._rehearsal = Rehearsal(lambda: self.address) if options.sample or options.demo else None
+        self._rehearsal = sample_rehearsal(options, self._provider.name, lambda: self.address)
         self._api = Api(
             gateway=self._waiting,
             authenticator=authenticator,
             metrics=self.metrics,
             openapi=lambda: openapi_document(version("onsale")),
-            docs_page=docs_page,
             gate_settings=gate_settings(options.gate, is_open=authenticator.is_open),
             storefront=Storefront(surroundings.stripe_publishable_key),
             rehearsal=self._rehearsal,

@@ -21,7 +21,6 @@ JOURNAL_PARAMETERS: Final = ("after_seq", "limit")
 METRICS_PARAMETERS: Final = ("names",)
 REPLICA_PARAMETERS: Final = ("max_lag",)
 METRICS_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
-HTML: Final = "text/html; charset=utf-8"
 PRIMARY: Final = "primary"
 
 
@@ -82,10 +81,6 @@ def get_metrics(api: Api, call: Call) -> Answer:
 
 def get_openapi(api: Api, call: Call) -> Answer:
     return read_answer(call, api.openapi(), api.gateway.durable_seq, PUBLISHED)
-
-
-def get_docs(api: Api, call: Call) -> Answer:
-    return read_answer(call, api.docs_page(), api.gateway.durable_seq, PUBLISHED, content_type=HTML)
 
 
 def _refuse_newcomers(api: Api, code: Code) -> None:

@@ -1,17 +1,21 @@
-"""Calls of browsers: the storefront, the operator's console, and the files they are made of.
+"""Calls of browsers: the storefront, the operator's console, the API's own pages, and the files they are made of.
 
 All are open to everyone: there is nothing in them but what everyone may see; whatever they show is asked of the API,
 which asks for a token where one is needed.
 """
 
+import gzip
+from functools import cache
 from typing import Any, Final
 
 from multidict import istr
 
 from ...engine.codes import Code
 from ..api import Api
-from ..caching import read_answer
+from ..caching import PUBLISHED, read_answer
 from ..call import Answer, Call
+from ..documents.docs import docs_page
+from ..documents.docs_errors import errors_page
 from ..pages.shell import STRIPE_SCRIPT, page, policy
 from ..pages.static_files import static_files
 from ..problems import refused
@@ -50,6 +54,14 @@ def get_console(api: Api, call: Call) -> Answer:
     return read_answer(call, body, api.gateway.durable_seq, FRESH, *_headers(stripe=False), content_type=HTML)
 
 
+def get_docs(api: Api, call: Call) -> Answer:
+    return _document(api, call, docs_page())
+
+
+def get_error_docs(api: Api, call: Call) -> Answer:
+    return _document(api, call, errors_page())
+
+
 def get_static(_api: Api, call: Call, version: str, folder: str, name: str) -> Answer:
     """A page of another version, such as of a node that is upgraded, gets what there is, to be asked for again."""
     files = static_files()
@@ -58,10 +70,30 @@ def get_static(_api: Api, call: Call, version: str, folder: str, name: str) -> A
         raise refused(Code.NOT_FOUND, "There is no such file.")
     kept = FOR_EVER if version == files.version else FRESH
     body, encoded = found.body, tuple[tuple[str, str], ...]()
-    if found.compressed is not None and "gzip" in call.headers.get(_ACCEPT_ENCODING, ""):
+    if found.compressed is not None and _takes_gzip(call):
         body, encoded = found.compressed, (("Content-Encoding", "gzip"),)
     headers = (("X-Content-Type-Options", "nosniff"), ("Vary", "Accept-Encoding"), ("Cache-Control", kept), *encoded)
     return Answer(200, body, headers, found.content_type)
+
+
+def _document(api: Api, call: Call, body: bytes) -> Answer:
+    """What changes with the version alone, for everybody to keep."""
+    headers = [*_headers(stripe=False)]
+    if _takes_gzip(call):
+        body = _compressed(body)
+        headers.append(("Content-Encoding", "gzip"))
+    answer = read_answer(call, body, api.gateway.durable_seq, PUBLISHED, *headers, content_type=HTML)
+    varied = tuple((name, f"{value}, Accept-Encoding" if name == "Vary" else value) for name, value in answer.headers)
+    return answer._replace(headers=varied)
+
+
+@cache
+def _compressed(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)
+
+
+def _takes_gzip(call: Call) -> bool:
+    return "gzip" in call.headers.get(_ACCEPT_ENCODING, "")
 
 
 def _headers(*, stripe: bool) -> tuple[tuple[str, str], ...]:

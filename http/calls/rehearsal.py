@@ -13,7 +13,7 @@ from ..api import Api
 from ..caching import PRIVATE, read_answer
 from ..call import Answer, Call
 from ..problems import refused
-from ..rehearsal import Rehearsal, RehearsalView, RehearsalWish
+from ..rehearsal import AlreadyOnError, Rehearsal, RehearsalView, RehearsalWish
 from ..render.replies import encode
 from ..wire.body import BodyDecoder
 
@@ -32,7 +32,10 @@ def get_rehearsal(api: Api, call: Call) -> Answer:
 
 async def post_rehearsal(api: Api, call: Call) -> Answer:
     rehearsal = _of(api, call)
-    await rehearsal.start(_wish.decode(call.body), _token(call))
+    try:
+        await rehearsal.start(_wish.decode(call.body), _token(call))
+    except AlreadyOnError as error:
+        raise refused(Code.WRONG_STATUS, str(error)) from None
     return _answer(api, 201, rehearsal)
 
 

@@ -10,11 +10,11 @@ from .openapi_tickets import CODE
 _CLAIM: Final[dict[str, Any]] = {
     "bookingId": 1,
     "userId": "u-1",
-    "eventId": 1,
-    "ticketType": "Standing",
+    "eventId": 3,
+    "ticketType": "Seat",
     "quantity": 2,
     "seats": [],
-    "amount": "99.80",
+    "amount": "136.00",
     "currency": "EUR",
 }
 _HELD: Final[dict[str, Any]] = _CLAIM | {
@@ -23,13 +23,13 @@ _HELD: Final[dict[str, Any]] = _CLAIM | {
     "expiresInSeconds": 300,
     "seq": 57,
 }
-_TICKETS: Final = [{"code": CODE, "number": 1, "ticketType": "Standing", "seat": None}]
-_PAYMENT: Final[dict[str, Any]] = {"paymentId": 1, "amount": "99.80", "currency": "EUR", "provider": "test"}
+_TICKETS: Final = [{"code": CODE, "number": 1, "ticketType": "Seat", "seat": None}]
+_PAYMENT: Final[dict[str, Any]] = {"paymentId": 1, "amount": "136.00", "currency": "EUR", "provider": "test"}
 _PAID: Final[dict[str, Any]] = _PAYMENT | {
     "status": "succeeded",
     "bookingId": 1,
     "bookingStatus": "confirmed",
-    "eventId": 1,
+    "eventId": 3,
     "tickets": _TICKETS,
     "seq": 59,
 }
@@ -43,7 +43,7 @@ _UNDERWAY: Final[dict[str, Any]] = _PAYMENT | {
 }
 _BOOKING: Final[dict[str, Any]] = _CLAIM | {
     "status": "confirmed",
-    "eventName": "Night of the Proms",
+    "eventName": "The Long Table",
     "createdAt": "2026-06-01T08:00:00.000Z",
     "expiresAt": None,
     "expiresInSeconds": None,
@@ -58,8 +58,8 @@ _REFUND: Final[dict[str, Any]] = {
     "status": "succeeded",
     "bookingId": 1,
     "bookingStatus": "refunded",
-    "amount": "99.80",
-    "refundedAmount": "99.80",
+    "amount": "136.00",
+    "refundedAmount": "136.00",
     "currency": "EUR",
     "failure": None,
     "seq": 61,
@@ -77,11 +77,11 @@ _USER_SHOWN: Final[dict[str, Any]] = _USER | {
 _NOTIFICATION: Final[dict[str, Any]] = {
     "id": 1,
     "kind": "held",
-    "eventId": 1,
+    "eventId": 3,
     "bookingId": 1,
     "at": "2026-06-01T08:00:00.000Z",
     "seq": 57,
-    "text": 'Your tickets for "Night of the Proms" are held for you. Pay before the hold lapses to keep them.',
+    "text": 'Your tickets for "The Long Table" are held for you. Pay before the hold lapses to keep them.',
     "amount": None,
     "currency": None,
     "detail": None,
@@ -134,7 +134,7 @@ OPERATIONS: Final = (
         },
         "First come, first served, in the order of `seq`. There is no checking before: this call is the check.",
         body="NewBooking",
-        body_example={"userId": "u-1", "eventId": 1, "quantity": 2},
+        body_example={"userId": "u-1", "eventId": 3, "quantity": 2},
         codes=(
             Code.NO_SUCH_EVENT,
             Code.EVENT_CANCELLED,
@@ -191,7 +191,7 @@ OPERATIONS: Final = (
         parameters=(shared(BOOKING_ID),),
         body="NewRefund",
         body_required=False,
-        body_example={"amount": "99.80"},
+        body_example={"amount": "136.00"},
         codes=(Code.NO_SUCH_BOOKING, Code.WRONG_STATUS, Code.AMOUNT_MISMATCH),
     ),
     Operation(
@@ -214,7 +214,7 @@ OPERATIONS: Final = (
         "`pm_card_visa` (pays; so does leaving it out), `pm_card_chargeDeclined` (declines) and "
         "`pm_card_authenticationRequired` (asks for a step).",
         body="NewPayment",
-        body_example={"userId": "u-1", "eventId": 1, "amount": "99.80", "paymentMethod": "pm_card_visa"},
+        body_example={"userId": "u-1", "eventId": 3, "amount": "136.00", "paymentMethod": "pm_card_visa"},
         codes=(
             Code.PAYMENT_DECLINED,
             Code.NO_SUCH_EVENT,
@@ -250,7 +250,7 @@ OPERATIONS: Final = (
         "to the webhook, too, signed with `webhookSecret` as Standard Webhooks has it.",
         parameters=(shared(USER_ID),),
         body="UserDetails",
-        body_example={key: value for key, value in _USER.items() if key != "userId"},
+        body_example={"name": "Ada", "email": "ada@example.org"},
     ),
     Operation(
         "GET",

@@ -23,7 +23,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "algorithm": "SHA-256",
     "challenge": "5076010b1169b2554e124eed989cb68b937a17a8407be473c4403efdfeb47593",
     "maxnumber": 50_000,
-    "salt": "ac9d9cff65aff983977d80a4?expires=1795408413&at=1795408113000&event=7&",
+    "salt": "ac9d9cff65aff983977d80a4?expires=1795408413&at=1795408113000&event=6&",
     "signature": "41d9065bf75ddb53a4cbcde7bada8d70c91e956bf1c6cf1f1aec88fedbf287e8",
 }
 
@@ -48,7 +48,7 @@ OPERATIONS: Final = (
                 "query",
                 {"type": "integer", "minimum": 0, "maximum": ID_MAX, "default": 0},
                 "The event that it is for; left out: any.",
-                1,
+                6,
             ),
         ),
         codes=(Code.UNKNOWN_FIELD, Code.NO_SUCH_EVENT, Code.WRONG_STATUS, Code.OVERLOADED),

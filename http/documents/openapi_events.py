@@ -3,39 +3,39 @@
 from typing import Any, Final
 
 from ...engine.codes import Code
-from .openapi_parts import CURSOR, EVENT_ID, LIMIT, Kind, Operation, Reply, parameter, shared
+from .openapi_parts import CURSOR, EVENT_ID, LIMIT, Kind, Operation, Reply, of_event, parameter, shared
 from .openapi_schemas import array_of, ref
 
 _ITEM: Final[dict[str, Any]] = {
-    "id": 1,
-    "name": "Night of the Proms",
-    "startsAt": "2026-11-22T19:00:00.000Z",
-    "endsAt": "2026-11-22T22:30:00.000Z",
-    "venue": "Sportpaleis",
-    "city": "Antwerp",
-    "country": "BE",
-    "category": "concert",
+    "id": 3,
+    "name": "The Long Table",
+    "startsAt": "2026-07-04T17:00:00.000Z",
+    "endsAt": "2026-07-04T22:00:00.000Z",
+    "venue": "La Grande Verrière",
+    "city": "Paris",
+    "country": "France",
+    "category": "festival",
     "status": "on_sale",
     "currency": "EUR",
-    "priceFrom": "49.90",
-    "available": 1480,
+    "priceFrom": "68.00",
+    "available": 180,
 }
 _TYPE: Final[dict[str, Any]] = {
     "id": 1,
-    "name": "Standing",
-    "price": "49.90",
-    "capacity": 1500,
-    "available": 1480,
+    "name": "Seat",
+    "price": "68.00",
+    "capacity": 200,
+    "available": 180,
     "held": 5,
     "sold": 15,
     "waiting": 0,
 }
 _EVENT: Final[dict[str, Any]] = _ITEM | {
-    "description": "Classics and pop, with orchestra.",
+    "description": "Dinner for two hundred at one table.",
     "onSaleAt": "2026-06-01T08:00:00.000Z",
     "maxPerUser": 6,
     "maxHoldsPerUser": None,
-    "waitlist": "strict",
+    "waitlist": "first_fit",
     "offerSeconds": None,
     "challenge": "none",
     "ticketTypes": [_TYPE],
@@ -44,7 +44,7 @@ _EVENT: Final[dict[str, Any]] = _ITEM | {
 }
 _NEW: Final[dict[str, Any]] = {
     "name": "Night of the Proms",
-    "startsAt": "2026-11-22T19:00:00.000Z",
+    "startsAt": "2032-11-20T19:00:00.000Z",
     "venue": "Sportpaleis",
     "city": "Antwerp",
     "country": "BE",
@@ -53,13 +53,13 @@ _NEW: Final[dict[str, Any]] = {
     "maxPerUser": 6,
     "ticketTypes": [{"name": "Standing", "price": "49.90", "capacity": 1500}],
 }
-_NEW_TYPE: Final[dict[str, Any]] = _TYPE | {"available": 1500, "held": 0, "sold": 0}
+_NEW_TYPE: Final[dict[str, Any]] = _TYPE | {"available": 200, "held": 0, "sold": 0}
 _CREATED: Final[dict[str, Any]] = _EVENT | {
-    "endsAt": None, "description": "", "onSaleAt": None, "available": 1500, "ticketTypes": [_NEW_TYPE],
+    "endsAt": None, "description": "", "onSaleAt": None, "available": 200, "ticketTypes": [_NEW_TYPE],
     "webhookUrl": None, "webhookSecret": None, "seq": 42,
 }  # fmt: skip
 _PROGRESS: Final[dict[str, Any]] = {
-    "eventId": 1,
+    "eventId": 3,
     "status": "cancelled",
     "bookingsLeft": 31250,
     "refundsOwed": 4096,
@@ -105,13 +105,15 @@ OPERATIONS: Final = (
                 _TEXT,
                 "Words and word beginnings, in name, venue, city, country, category and "
                 "description; small typing errors are forgiven.",
-                "proms",
+                "table",
             ),
             parameter("name", "query", _TEXT, "Words and word beginnings in the name only."),
             parameter("start_date", "query", _DAY_OR_TIME, "Starts at this time, on this day, or later.", "2026-11-01"),
             parameter("end_date", "query", _DAY_OR_TIME, "Starts at this time, on this day, or before.", "2026-11-30"),
-            parameter("city", "query", _TEXT, "The city, whole; capitals and accents do not count.", "Antwerp"),
-            parameter("category", "query", _TEXT, "The category, whole; capitals and accents do not count.", "concert"),
+            parameter("city", "query", _TEXT, "The city, whole; capitals and accents do not count.", "Paris"),
+            parameter(
+                "category", "query", _TEXT, "The category, whole; capitals and accents do not count.", "festival"
+            ),
             shared(LIMIT),
             shared(CURSOR),
         ),
@@ -155,7 +157,7 @@ OPERATIONS: Final = (
         "organiser",
         parameters=(shared(EVENT_ID),),
         body="EventChanges",
-        body_example={"ticketTypes": [{"name": "Standing", "capacity": 2000}]},
+        body_example={"ticketTypes": [{"name": "Seat", "capacity": 220}]},
         codes=(Code.NO_SUCH_EVENT, Code.EVENT_CANCELLED),
     ),
     Operation(
@@ -170,9 +172,9 @@ OPERATIONS: Final = (
                 "What is free, held, sold and waited for.",
                 ref("Availability"),
                 {
-                    "eventId": 1,
+                    "eventId": 3,
                     "status": "on_sale",
-                    "available": 1480,
+                    "available": 180,
                     "ticketTypes": [{key: value for key, value in _TYPE.items() if key not in ("price", "capacity")}],
                 },
             )
@@ -192,7 +194,7 @@ OPERATIONS: Final = (
         "Gives back the money of every paid booking, and tells every holder. It cannot be undone. From 30 days after "
         "the sale has closed it is refused: refund bookings one by one.",
         "organiser",
-        parameters=(shared(EVENT_ID),),
+        parameters=(of_event(2),),
         codes=(Code.NO_SUCH_EVENT, Code.EVENT_CANCELLED, Code.WRONG_STATUS),
     ),
     Operation(

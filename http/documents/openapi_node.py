@@ -6,7 +6,7 @@ from ...engine.codes import Code
 from ...engine.limits import ID_MAX
 from ..wire.cluster import MEMBER_NAME_CHARACTERS_MAX
 from ..wire.query import LAG_SECONDS_MAX
-from .openapi_parts import LIMIT, Kind, Operation, Reply, parameter, shared
+from .openapi_parts import LIMIT, PAGE_HEADERS, Kind, Operation, Reply, parameter, shared
 from .openapi_schemas import array_of, ref
 
 _FACT: Final[dict[str, Any]] = {
@@ -18,7 +18,7 @@ _FACT: Final[dict[str, Any]] = {
     "userId": "u-1",
 }
 _MEMBER: Final[dict[str, Any]] = {
-    "name": "node-1",
+    "name": "alfa",
     "role": "primary",
     "state": "serving",
     "epoch": 1,
@@ -33,13 +33,13 @@ _MEMBER: Final[dict[str, Any]] = {
 }
 _CLUSTER: Final[dict[str, Any]] = {
     "members": [_MEMBER],
-    "node": "node-1",
+    "node": "alfa",
     "role": "primary",
     "seq": 61,
     "epoch": 1,
     "syncStandbys": 0,
     "syncStandbysMet": 0,
-    "primary": "node-1",
+    "primary": "alfa",
     "primaryAddress": "http://10.0.0.1:8080",
     "health": "ok",
     "takeover": "by_operator",
@@ -48,8 +48,8 @@ _CLUSTER: Final[dict[str, Any]] = {
 _CHANGE: Final[dict[str, Any]] = {
     "done": True,
     "epoch": 4,
-    "primary": "node-2",
-    "sentences": ["node-2 leads in epoch 4 and answers, from seq 62 on."],
+    "primary": "bravo",
+    "sentences": ["bravo leads in epoch 4 and answers, from seq 62 on."],
     "seq": 62,
 }
 _DONE: Final = {200: Reply("It was done; with `dryRun`, it can be.", ref("ClusterChange"), _CHANGE)}
@@ -141,7 +141,7 @@ OPERATIONS: Final = (
         "Asked of any node that answers. Refused with `unsafe` when it cannot be proven that no answer is lost.",
         body="Failover",
         body_required=False,
-        body_example={"to": "node-2"},
+        body_example={"to": "bravo"},
     ),
     _order(
         "POST",
@@ -152,7 +152,7 @@ OPERATIONS: Final = (
         Code.NO_PRIMARY,
         body="Switchover",
         body_required=False,
-        body_example={"to": "node-2"},
+        body_example={"to": "bravo"},
     ),
     _order(
         "POST",
@@ -185,7 +185,7 @@ OPERATIONS: Final = (
         "Forget a member",
         f"For one that does not come back. {_PRIMARYS}",
         Code.NO_PRIMARY,
-        parameters=(parameter("name", "path", _NAME, "The member's name.", "node-3"),),
+        parameters=(parameter("name", "path", _NAME, "The member's name.", "delta"),),
     ),
     _probe(
         "/metrics",
@@ -213,14 +213,17 @@ OPERATIONS: Final = (
         "/docs",
         "getDocs",
         "This description as a page",
-        Reply("HTML.", {"type": "string"}, content_type="text/html"),
+        Reply("HTML.", {"type": "string"}, headers=PAGE_HEADERS, content_type="text/html"),
     ),
     _probe(
         "/docs/errors",
         "getErrorDocs",
         "What each error code means",
         Reply(
-            "The same page; an error's `type` leads to its place on it.", {"type": "string"}, content_type="text/html"
+            "A page; an error's `type` leads to its place on it.",
+            {"type": "string"},
+            headers=PAGE_HEADERS,
+            content_type="text/html",
         ),
     ),
 )

@@ -86,6 +86,9 @@ HEADERS: Final[dict[str, Node]] = {
         "description": 'The next page: <path and query>; rel="next". Missing on the last one.',
         "schema": {"type": "string"},
     },
+    "Content-Security-Policy": {"description": "What the page may load.", "schema": {"type": "string"}},
+    "X-Content-Type-Options": {"description": "It is what it says.", "schema": {"const": "nosniff"}},
+    "Referrer-Policy": {"description": "What others are told of it.", "schema": {"const": "no-referrer"}},
     "Location": {"description": "Where it is.", "schema": {"type": "string", "format": "uri-reference"}},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
     "X-Request-Id": {
@@ -93,6 +96,8 @@ HEADERS: Final[dict[str, Node]] = {
         "schema": {"type": "string", "minLength": 1, "maxLength": 128},
     },
 }
+
+PAGE_HEADERS: Final = ("Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy")
 
 EVENT_ID: Final = "EventId"
 BOOKING_ID: Final = "BookingId"
@@ -110,7 +115,7 @@ def parameter(name: str, place: str, schema: Node, description: str, example: An
 
 _ID: Final[Node] = {"type": "integer", "minimum": 1, "maximum": ID_MAX}
 PARAMETERS: Final[dict[str, Node]] = {
-    EVENT_ID: parameter("eventId", "path", _ID, "The event's id.", 1),
+    EVENT_ID: parameter("eventId", "path", _ID, "The event's id.", 3),
     BOOKING_ID: parameter("bookingId", "path", _ID, "The booking's id.", 1),
     USER_ID: parameter(
         "userId",
@@ -139,6 +144,11 @@ def shared(name: str) -> Node:
     """A parameter that several calls take."""
     assert name in PARAMETERS, name
     return {"$ref": f"#/components/parameters/{name}"}
+
+
+def of_event(event_id: int) -> Node:
+    """EVENT_ID, where another event of the sample is a better example."""
+    return PARAMETERS[EVENT_ID] | {"example": event_id}
 
 
 _READ_HEADERS: Final = ("Onsale-Seq", "ETag", "Cache-Control")
@@ -249,7 +259,9 @@ def _responses(operation: Operation) -> dict[int, Node]:
         if reply.links:
             found[status]["links"] = dict(reply.links)
     if _is_kept_by_others(operation):
-        found[304] = {"description": "As it was: If-None-Match names it.", "headers": _header_refs(own_headers)}
+        of_answers = [name for reply in operation.replies.values() for name in reply.headers]
+        headers = _header_refs([*own_headers, *of_answers])
+        found[304] = {"description": "As it was: If-None-Match names it.", "headers": headers}
     codes = {*operation.codes, *_CODES[operation.kind]}
     if "{" in operation.path:
         codes.add(Code.NOT_FOUND)

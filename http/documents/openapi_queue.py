@@ -3,12 +3,12 @@
 from typing import Any, Final
 
 from ...engine.codes import Code
-from .openapi_parts import EVENT_ID, Kind, Operation, Reply, parameter, shared
+from .openapi_parts import Kind, Operation, Reply, of_event, parameter
 from .openapi_schemas import ref
 
 _PLACE_SHOWN: Final = "AQAAAAAAAQAAMAT0a7E8Qk1rEo2f0m9cX1bW"
 _QUEUED: Final[dict[str, Any]] = {
-    "eventId": 1,
+    "eventId": 6,
     "userId": "u-1",
     "number": 12_290,
     "token": _PLACE_SHOWN,
@@ -22,7 +22,7 @@ _QUEUED: Final[dict[str, Any]] = {
     "seq": 42,
 }
 _PLACE: Final[dict[str, Any]] = {
-    "eventId": 1,
+    "eventId": 6,
     "number": 12_290,
     "position": 4_098,
     "admitted": False,
@@ -35,7 +35,7 @@ _PLACE: Final[dict[str, Any]] = {
     "refreshIntervalSeconds": 2,
 }
 _QUEUE: Final[dict[str, Any]] = {
-    "eventId": 1,
+    "eventId": 6,
     "state": "open",
     "nowServing": 8_192,
     "lastNumber": 12_290,
@@ -74,7 +74,7 @@ OPERATIONS: Final = (
         f"{_HOW} The token is worth nothing to anybody else; it goes into `queueToken` of `POST /booking` once it is "
         "their turn. `estimatedWaitSeconds` is an estimate by what is known now, null where nothing can be said; "
         "`servable` says whether tickets are likely to reach this number.",
-        parameters=(shared(EVENT_ID),),
+        parameters=(of_event(6),),
         body="NewPlaceInQueue",
         body_example={"userId": "u-1"},
         codes=(
@@ -97,7 +97,7 @@ OPERATIONS: Final = (
         "What everybody polls: whose number is up to `nowServing` is let in, and tickets are likely to reach numbers "
         "up to `servableThrough`. Ask again after `refreshIntervalSeconds`. `commitment` is the SHA-256 of the `seed` "
         "of the lot, which is told at the opening: with it anybody can check the order that was drawn.",
-        parameters=(shared(EVENT_ID),),
+        parameters=(of_event(6),),
         codes=(Code.NO_SUCH_EVENT,),
     ),
     Operation(
@@ -110,7 +110,7 @@ OPERATIONS: Final = (
         {200: Reply("The place as it is now.", ref("PlaceInQueue"), _PLACE)},
         "For whoever has the token. `position` is 1 for whoever is next, 0 for somebody who does not wait any more, "
         "null before a draw; `admitted`: it is their turn, until `expiresAt`.",
-        parameters=(shared(EVENT_ID), _TOKEN_PARAMETER),
+        parameters=(of_event(6), _TOKEN_PARAMETER),
         codes=(Code.NO_SUCH_EVENT,),
     ),
     Operation(
@@ -124,11 +124,11 @@ OPERATIONS: Final = (
             200: Reply(
                 "The place, or the turn, is given up; what is held stays held.",
                 ref("QueueLeft"),
-                {"eventId": 1, "userId": "u-1", "status": "left", "seq": 43},
+                {"eventId": 6, "userId": "u-1", "status": "left", "seq": 43},
             )
         },
         "Leaving once more changes nothing. Whoever joins again is the last.",
-        parameters=(shared(EVENT_ID), _TOKEN_PARAMETER),
+        parameters=(of_event(6), _TOKEN_PARAMETER),
         codes=(Code.NO_SUCH_EVENT, Code.WRONG_STATUS),
     ),
 )

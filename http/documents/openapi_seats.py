@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ...engine.codes import Code
-from .openapi_parts import EVENT_ID, Kind, Operation, Reply, parameter, shared
+from .openapi_parts import Kind, Operation, Reply, of_event, parameter
 from .openapi_schemas import ref
 
 _SEATS: Final[list[dict[str, Any]]] = [
@@ -12,7 +12,7 @@ _SEATS: Final[list[dict[str, Any]]] = [
     {"id": "Stalls/A/3", "number": 3, "kind": "standard", "status": "sold"},
 ]
 _SEAT_MAP: Final[dict[str, Any]] = {
-    "eventId": 1,
+    "eventId": 7,
     "seq": 57,
     "available": 1,
     "sections": [
@@ -20,7 +20,7 @@ _SEAT_MAP: Final[dict[str, Any]] = {
             "name": "Stalls",
             "ticketTypeId": 1,
             "ticketType": "Stalls",
-            "price": "49.90",
+            "price": "42.00",
             "currency": "EUR",
             "rows": [{"name": "A", "seats": _SEATS}],
         }
@@ -28,7 +28,7 @@ _SEAT_MAP: Final[dict[str, Any]] = {
 }
 _CHANGED: Final = (
     "id: 58\nevent: seats\n"
-    'data: {"eventId":1,"seq":58,"seats":[{"id":"Stalls/A/1","status":"held"},{"id":"Stalls/A/2","status":"held"}]}\n\n'
+    'data: {"eventId":7,"seq":58,"seats":[{"id":"Stalls/A/1","status":"held"},{"id":"Stalls/A/2","status":"held"}]}\n\n'
 )
 
 OPERATIONS: Final = (
@@ -43,7 +43,7 @@ OPERATIONS: Final = (
         "Sections and rows come best first. What changes from `seq` on is told by the stream of the seat map, when "
         "it is opened with `last_event_id` set to that `seq`. An event without numbered seats has no seat map: "
         "`not_found`.",
-        parameters=(shared(EVENT_ID),),
+        parameters=(of_event(7),),
         codes=(Code.NO_SUCH_EVENT,),
     ),
     Operation(
@@ -66,7 +66,7 @@ OPERATIONS: Final = (
         "where it was, without a gap, or with `reload`. It ends when the seat map itself is changed: then, too, "
         "whoever comes back is told to reload.",
         parameters=(
-            shared(EVENT_ID),
+            of_event(7),
             parameter(
                 "Last-Event-ID",
                 "header",

@@ -15,23 +15,23 @@ _CODE_PARAMETER: Final = parameter(
 )
 _TICKET: Final[dict[str, Any]] = {
     "admits": True,
-    "eventId": 1,
-    "eventName": "Night of the Proms",
+    "eventId": 3,
+    "eventName": "The Long Table",
     "startsAt": "2026-11-22T19:00:00.000Z",
     "bookingId": 1,
     "bookingStatus": "confirmed",
     "number": 1,
-    "ticketType": "Standing",
+    "ticketType": "Seat",
     "userId": "u-1",
     "checkedInAt": None,
     "place": None,
     "checkedInBy": None,
 }
 _ADMITTED: Final[dict[str, Any]] = {
-    "eventId": 1,
+    "eventId": 3,
     "bookingId": 1,
     "number": 1,
-    "ticketType": "Standing",
+    "ticketType": "Seat",
     "userId": "u-1",
     "checkedInAt": "2026-11-22T18:30:00.000Z",
     "place": "Gate 3",
@@ -88,7 +88,7 @@ OPERATIONS: Final = (
         parameters=(_CODE_PARAMETER,),
         body="NewCheckIn",
         body_required=False,
-        body_example={"place": "Gate 3", "eventId": 1},
+        body_example={"place": "Gate 3", "eventId": 3},
         codes=(Code.NO_SUCH_TICKET, Code.EVENT_CANCELLED, Code.WRONG_STATUS, Code.ALREADY_REDEEMED),
     ),
     Operation(

@@ -12,12 +12,21 @@ from typing import Final
 
 import msgspec
 
+from ...effects.sandbox import SandboxProvider
 from ...http.gateway import UnavailableError
-from ...http.rehearsal import RehearsalView, RehearsalWish
+from ...http.rehearsal import AlreadyOnError, RehearsalView, RehearsalWish
+from ..options import NodeOptions
 from .plan import Plan, Told
 
+REFRESHERS_ARE_ONE_IN: Final = 20
 BEGIN_SECONDS_MAX: Final = 15.0
 END_SECONDS_MAX: Final = 5.0
+
+
+def sample_rehearsal(options: NodeOptions, payment_provider: str, address: Callable[[], str]) -> "Rehearsal | None":
+    """None outside the sample mode, and wherever money could move."""
+    is_sample = options.sample or options.demo
+    return Rehearsal(address) if is_sample and payment_provider == SandboxProvider.name else None
 
 
 class Rehearsal:
@@ -29,6 +38,7 @@ class Rehearsal:
         self._plan: Plan | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._beginning = False
         self._begun = asyncio.Event()
 
     def view(self) -> RehearsalView:
@@ -42,19 +52,25 @@ class Rehearsal:
         )
 
     async def start(self, wish: RehearsalWish, token: str) -> None:
-        """Comes back once the event is there. Raises UnavailableError with a sentence."""
-        if self._process is not None:
-            raise UnavailableError("A rehearsal is on already; stop it first, or wait for its end.")
+        """Comes back once the event is there. Raises AlreadyOnError, or UnavailableError with a sentence."""
+        if self._beginning or self._process is not None:
+            raise AlreadyOnError("A rehearsal is on already; stop it first, or wait for its end.")
+        self._beginning = True
+        try:
+            await self._start(wish, token)
+        finally:
+            self._beginning = False
+
+    async def _start(self, wish: RehearsalWish, token: str) -> None:
         self._plan = Plan(
-            (self._address(),), token, wish.people, wish.people // 10, wish.bots, wish.tickets,
+            (self._address(),), token, wish.people, wish.people // REFRESHERS_ARE_ONE_IN, wish.bots, wish.tickets,
             opens_seconds=wish.opens_seconds, arrive_seconds=wish.arrive_seconds, seconds=wish.seconds,
             pace=wish.pace, seed=secrets.randbits(32),
         )  # fmt: skip
         self._told, self._begun = Told(), asyncio.Event()
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "onsale.node.rehearsal.crowd",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(self._plan) + b"\n")
@@ -74,7 +90,10 @@ class Rehearsal:
                 self._told = msgspec.json.decode(line, type=Told)
             if self._told.event_id or self._told.over:
                 self._begun.set()
-        await process.wait()
+        code = await process.wait()
+        if not self._told.over:
+            self._told.fault = f"The crowd's process ended with exit code {code}; its node's log says why."
+            self._told.broken = True
         self._told.over = True
         self._begun.set()
         self._process = None

@@ -15,13 +15,18 @@ from typing import Any, Final
 
 import msgspec
 
+from ...engine.limits import ADMIT_PER_MINUTE_MAX
+from .bots import Bots
 from .door import Door
 from .people import Crowd
 from .plan import Plan, Told
+from .proof import WORK_MAX
 
 NICE: Final = 15
 TOLD_SECONDS: Final = 1.0
-ROUNDS_OF_ADMISSION: Final = 3  # in so many times of `arrive_seconds` all who come would be let in, were there enough
+SELLS_SECONDS: Final = 150.0  # about how long the tickets last: time enough to see the line move
+TICKETS_EACH: Final = 2.0  # of those who are let in, about
+ADMITTED_PER_MINUTE_MIN: Final = 30
 
 
 class CannotBegin(Exception):
@@ -34,24 +39,30 @@ async def rehearse(plan: Plan, door: Door, told: Told) -> None:
     event = await _event(plan, door)
     told.event_id = event["id"]
     door.nodes = await _nodes(plan, door)
-    crowd = Crowd(door, event, chance, told, plan.pace)
+    crowd, bots = Crowd(door, event, chance, told, plan.pace), Bots(door, event, chance, told, plan.pace)
+
+    def comes_seconds() -> float:
+        """Most come at the very beginning."""
+        return plan.opens_seconds + plan.arrive_seconds * float(chance.random()) ** 2
+
     async with asyncio.TaskGroup() as tasks:
         people = []
         for number in range(plan.people):
-            # most come at the very beginning
-            comes_seconds = plan.opens_seconds + plan.arrive_seconds * chance.random() ** 2
-            one = crowd.person(number, comes_seconds=comes_seconds, refreshes=number < plan.refreshers)
+            one = crowd.person(number, comes_seconds=comes_seconds(), refreshes=number < plan.refreshers)
             people.append(tasks.create_task(one))
-        bots = [tasks.create_task(crowd.bot(number)) for number in range(plan.bots)]
+        pushing = [tasks.create_task(bots.bot(number, comes_seconds=comes_seconds())) for number in range(plan.bots)]
         await asyncio.wait(people) if people else None
         told.over = True
-        for bot in bots:
+        for bot in pushing:
             bot.cancel()
 
 
 async def _event(plan: Plan, door: Door) -> dict[str, Any]:
     now = datetime.now(UTC)
-    admit = max(30, round(plan.people / (plan.arrive_seconds * ROUNDS_OF_ADMISSION) * 60))
+    a_minute = plan.tickets / TICKETS_EACH / (SELLS_SECONDS * plan.pace) * 60
+    admit = min(max(ADMITTED_PER_MINUTE_MIN, round(a_minute)), ADMIT_PER_MINUTE_MAX)
+    _, challenge = await door.ask("GET", "/challenge")
+    provable = challenge.get("maxnumber", WORK_MAX + 1) <= WORK_MAX
     wish = {
         "name": f"Rehearsal, {now:%H:%M:%S}",
         "startsAt": _instant(now + timedelta(days=30)),
@@ -59,6 +70,7 @@ async def _event(plan: Plan, door: Door) -> dict[str, Any]:
         "venue": "The sample hall",
         "description": "Simulated people stand in line here. Try to get a ticket against them.",
         "maxPerUser": 4,
+        "challenge": "proof_of_work" if provable else "none",
         "waitingRoom": {"admitPerMinute": admit},
         "ticketTypes": [
             {"name": "Standing", "price": "49.00", "capacity": max(1, plan.tickets * 2 // 3)},
@@ -112,7 +124,7 @@ async def _run(plan: Plan) -> None:
     ended = asyncio.create_task(_until_input_ends())
     await asyncio.wait({rehearsing, telling, ended}, return_when=asyncio.FIRST_COMPLETED)
     if rehearsing.done() and (error := rehearsing.exception()) is not None:
-        told.fault = f"The crowd went home: {error}"
+        told.fault, told.broken = f"The crowd went home: {error}", True
     told.over = True
     for task in (rehearsing, telling, ended):
         task.cancel()

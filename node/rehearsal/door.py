@@ -14,7 +14,7 @@ import aiohttp
 CONNECTIONS_MAX: Final = 200
 ANSWER_SECONDS_MAX: Final = 10.0
 AGAIN_SECONDS: Final = 0.5
-AGAIN_SECONDS_MAX: Final = 10.0
+AGAIN_SECONDS_MAX: Final = 4.0
 TRANSIENT: Final = (429, 502, 503, 504)
 
 
@@ -38,17 +38,26 @@ class Door:
             headers["Idempotency-Key"] = f"rehearsal-{self._chance.getrandbits(96):024x}"
         wait_seconds = AGAIN_SECONDS
         while True:
-            try:
-                status, document = await self._once(method, path, body, headers)
-            except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-                status, document = 503, {}
+            status, document = await self._tried(method, path, body, headers)
             if status not in TRANSIENT:
                 return status, document
             asked_seconds = min(float(document.get("retryAfterSeconds") or 0), AGAIN_SECONDS_MAX)
             await asyncio.sleep(max(asked_seconds, wait_seconds) * self._chance.uniform(0.8, 1.2))
             wait_seconds = min(wait_seconds * 2, AGAIN_SECONDS_MAX)
 
-    async def _once(
+    async def once(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        """Whatever comes, a refusal for a moment too; status 503 for no answer at all."""
+        return await self._tried(method, path, body, self._headers)
+
+    async def _tried(
+        self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
+    ) -> tuple[int, dict[str, Any]]:
+        try:
+            return await self._asked(method, path, body, headers)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return 503, {}
+
+    async def _asked(
         self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
     ) -> tuple[int, dict[str, Any]]:
         if self._session is None:

@@ -1,4 +1,4 @@
-"""Who comes to a rehearsal: people who queue, hold and pay, some who refresh without end, and bots that push in.
+"""Who comes to a rehearsal: people who queue, hold and pay, and some who refresh without end.
 
 Owns how each of them behaves, a task for each; what they ask goes through a `Door`. They are simulated, but what they
 do is real: every ticket they hold is one that nobody else has.
@@ -9,6 +9,7 @@ import random
 from typing import Any, Final, Protocol
 
 from .plan import Told
+from .proof import solution
 
 THINKS_SECONDS: Final = (1.0, 8.0)
 PAYS_SECONDS: Final = (2.0, 15.0)
@@ -16,7 +17,6 @@ POLL_SECONDS: Final = 3.0
 POLL_SECONDS_MAX: Final = 10.0
 GIVES_UP_HOPE: Final = 0.2  # at each look, once told that tickets will not reach so far
 REFRESHES_SECONDS: Final = 0.7
-BOT_SECONDS: Final = (0.3, 1.5)
 OF_HOLDERS: Final = {"pays": 0.8, "is declined first": 0.08, "gives up": 0.06, "lets it lapse": 0.06}
 GROUPS: Final = (1, 1, 2, 2, 2, 3, 4)
 ENDS: Final = ("served", "lapsed", "left")
@@ -34,7 +34,7 @@ class Crowd:
 
     def __init__(self, door: Door, event: dict[str, Any], chance: random.Random, told: Told, pace: float = 1.0) -> None:
         self._door, self._chance, self.told, self._pace = door, chance, told, pace
-        self._event_id = event["id"]
+        self._event, self._event_id = event, event["id"]
         self._types = [each["id"] for each in event["ticketTypes"]]
 
     async def person(self, number: int, *, comes_seconds: float, refreshes: bool) -> None:
@@ -45,16 +45,18 @@ class Crowd:
         told.coming -= 1
         try:
             await self._queue_and_book(f"rehearsal-{number}", refreshes=refreshes)
-        except Unexpected as unexpected:
+        except Exception as error:  # noqa: BLE001 - what one is told wrongly is told, and the others go on
             told.faulty += 1
-            told.fault = told.fault or str(unexpected)
+            told.fault = told.fault or (str(error) if isinstance(error, Unexpected) else repr(error))
 
     async def _queue_and_book(self, user_id: str, *, refreshes: bool) -> None:
         told, path = self.told, f"/events/{self._event_id}/queue"
-        status, place = await self._door.ask("POST", path, {"userId": user_id})
+        proof = await prove(self._door, self._event)
+        status, place = await self._door.ask("POST", path, {"userId": user_id, **proof})
         if status >= 300:
             raise Unexpected("POST", path, status, place)
         began = asyncio.get_running_loop().time()
+        told.joined += 1
         told.in_room += 1
         try:
             while not place.get("admitted"):
@@ -73,7 +75,9 @@ class Crowd:
                 hopeless = place.get("servable") is False and self._chance.random() < GIVES_UP_HOPE
                 if hopeless:
                     await self._door.ask("DELETE", f"{path}/{place['token']}")
-                if hopeless or place["status"] in ENDS:
+                    told.left_line += 1
+                    return
+                if place["status"] in ENDS:
                     told.sold_out += 1
                     return
         finally:
@@ -121,6 +125,7 @@ class Crowd:
             wish |= {"amount": booking["amount"], "paymentMethod": card}
             status, document = await self._door.ask("POST", "/pay", wish)
         if status in (200, 201, 202):
+            self.told.tickets_paid += booking["quantity"]
             return "paid"
         if status in (409, 410):
             return "lapsed"
@@ -129,23 +134,16 @@ class Crowd:
     async def _take(self, between_seconds: tuple[float, float]) -> None:
         await asyncio.sleep(self._pace * self._chance.uniform(*between_seconds))
 
-    async def bot(self, number: int) -> None:
-        """Pushes in: books without a place, with a forged one, and with its own before its turn, again and again."""
-        told, user_id = self.told, f"rehearsal-bot-{number}"
-        _, place = await self._door.ask("POST", f"/events/{self._event_id}/queue", {"userId": user_id})
-        own = place.get("token", "")
-        while not told.over:
-            await self._take(BOT_SECONDS)
-            wish = {"userId": user_id, "eventId": self._event_id, "ticketType": self._chance.choice(self._types)}
-            wish |= {"quantity": 1, "waitlist": False}
-            token = self._chance.choice(("", own[:-4] + "AAAA", own))
-            status, booking = await self._door.ask("POST", "/booking", wish | ({"queueToken": token} if token else {}))
-            if status < 300 and token == own:
-                told.bots_in_turn += 1  # it waited for its turn after all, as anybody
-                await self._pay(user_id, booking)
-                return
-            told.bots_passed += status < 300
-            told.bots_refused += status >= 300
+
+async def prove(door: Door, event: dict[str, Any]) -> dict[str, str]:
+    """The field `challenge`, where the event asks for one."""
+    if event["challenge"] != "proof_of_work":
+        return {}
+    path = f"/challenge?event_id={event['id']}"
+    status, challenge = await door.ask("GET", path)
+    if status != 200:
+        raise Unexpected("GET", path, status, challenge)
+    return {"challenge": solution(challenge)}
 
 
 class Unexpected(Exception):

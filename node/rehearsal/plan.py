@@ -25,10 +25,11 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, rename="camel"):
-    """How it goes. Of people each is in one of: coming … faulty."""
+    """How it goes. Of people each is in one of: coming … faulty. Bots are not counted among them."""
 
     event_id: int = 0
     seconds: float = 0.0
+    joined: int = 0  # the waiting room, so far
     coming: int = 0
     in_room: int = 0
     admitted: int = 0
@@ -36,13 +37,17 @@ class Told(msgspec.Struct, rename="camel"):
     paid: int = 0
     gave_up: int = 0
     lapsed: int = 0
+    left_line: int = 0  # once told that tickets will not reach so far
     sold_out: int = 0
     faulty: int = 0
+    tickets_paid: int = 0
     requests: int = 0
-    bots_refused: int = 0
+    bots_refused: int = 0  # requests of theirs
+    bots_refused_by: dict[str, int] = {}  # by the error's code
     bots_in_turn: int = 0  # waited, and bought
     bots_passed: int = 0  # got in before their turn: never
     longest_wait_seconds: float = 0.0
     slowest_answer_ms: float = 0.0  # of the last second
-    fault: str = ""
+    fault: str = ""  # the first that somebody met
+    broken: bool = False  # it ended before everybody was through, and not by order
     over: bool = False

@@ -261,6 +261,15 @@ async def events_are_passed_on_at_once(balancer: Balancer, ask: Browser, event_i
         writer.close()
 
 
+async def a_page_comes_as_its_reader_takes_it(ask: Browser) -> None:
+    """However it was asked for before."""
+    for path in ("/docs", "/docs/errors"):
+        pages = [await ask("GET", path, Accept_Encoding=coding) for coding in ("gzip", "identity", "gzip")]
+        assert [page.status for page in pages] == [200] * 3
+        assert "Content-Encoding" not in pages[1].headers
+        assert {page.body[:15] for page in pages} == {b"<!doctype html>"}
+
+
 async def a_forged_address_is_not_believed(ask: Browser, node: Node) -> None:
     """By a node that trusts this balancer, and lets each address ask five times at once."""
     forged = [f"198.51.100.{number}" for number in range(8)]

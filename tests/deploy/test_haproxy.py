@@ -241,6 +241,12 @@ async def front(tmp_path: Path, certificate: Certificate, voters: Cluster) -> As
 
 
 @pytest.mark.asyncio(loop_scope="session")
+async def test_a_page_comes_as_its_reader_takes_it(front: HaProxy) -> None:
+    async with Browser(front) as ask:
+        await checks.a_page_comes_as_its_reader_takes_it(ask)
+
+
+@pytest.mark.asyncio(loop_scope="session")
 async def test_events_are_passed_on_at_once(front: HaProxy, voters: Cluster) -> None:
     event = await voters.clients["a"].create_event()
     await voters.settle()

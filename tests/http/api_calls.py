@@ -83,7 +83,7 @@ class Calls:
         self.gateway = EngineGateway()
         authenticator = Authenticator.with_key(KEY) if secured else Authenticator.open()
         self.metrics = Metrics(self._reading)
-        self.api = Api(self.gateway, authenticator, self.metrics, lambda: b'{"openapi": "3.1.0"}', lambda: b"<html>")
+        self.api = Api(self.gateway, authenticator, self.metrics, lambda: b'{"openapi": "3.1.0"}')
         self.hot = make_hot(self.api)
 
     async def __call__(

@@ -117,8 +117,9 @@ async def test_what_http_finds_wrong_says_its_position_too(served: Served) -> No
 async def test_head_has_no_body(served: Served) -> None:
     await served("POST", "/events", json=EVENT)
     for target in ("/events", "/events/1", "/events/1/availability", "/healthz", "/docs", "/openapi.json"):
-        _, body, got = await served("GET", target)
-        status, nothing, headers = await served("HEAD", target)
+        as_it_is = {"Accept-Encoding": "identity"}  # the length is of what is sent
+        _, body, got = await served("GET", target, headers=as_it_is)
+        status, nothing, headers = await served("HEAD", target, headers=as_it_is)
         assert (status, nothing) == (200, b"")
         for name in ("Content-Type", "Content-Length", "ETag", "Cache-Control", "Onsale-Seq"):
             assert headers[name] == got[name], name

@@ -22,7 +22,7 @@ async def test_public_reads_may_be_shared(calls: Calls, path: str) -> None:
     policy = dict(part.split("=") if "=" in part else (part, "") for part in got.headers["Cache-Control"].split(", "))
     assert set(policy) == {"public", "s-maxage", "stale-while-revalidate"}
     assert int(policy["s-maxage"]) >= 1
-    assert got.headers["Vary"] == "Onsale-Min-Seq", "a cached answer may be too old for one who names a position"
+    assert "Onsale-Min-Seq" in got.headers["Vary"], "a cached answer may be too old for one who names a position"
     if path.endswith("availability"):
         assert policy["s-maxage"] == "1"
 

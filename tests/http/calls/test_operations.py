@@ -122,6 +122,3 @@ async def test_metrics_count_what_was_answered(calls: Calls) -> None:
 async def test_the_api_describes_itself(calls: Calls) -> None:
     got = await calls("GET", "/openapi.json")
     assert (got.content_type, got.json()["openapi"]) == ("application/json", "3.1.0")
-    for path in ("/docs", "/docs/errors"):
-        got = await calls("GET", path)
-        assert (got.content_type, got.body) == ("text/html; charset=utf-8", b"<html>")

@@ -67,6 +67,22 @@ async def test_the_console_is_a_page_with_nothing_of_the_node_in_it() -> None:
         assert (await calls("GET", address)).status == 200, address
 
 
+@pytest.mark.parametrize("path", ["/docs", "/docs/errors"])
+async def test_the_pages_about_the_api_are_as_strict_and_come_compressed(path: str) -> None:
+    calls = Calls(secured=True)
+    calls.gateway.ready = False
+    got = await calls("GET", path)
+    assert (got.status, got.content_type) == (200, "text/html; charset=utf-8")
+    assert got.headers["Content-Security-Policy"] == policy(stripe=False)
+    for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', got.body.decode()):
+        assert (await calls("GET", address)).status == 200, address
+    small = await calls("GET", path, **{"Accept-Encoding": "gzip"})
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(small.body) == got.body
+    assert len(small.body) < FIRST_PAGE_BYTES_MAX / 3
+    assert small.headers["ETag"] != got.headers["ETag"]
+
+
 def settings_of(body: bytes) -> dict[str, object]:
     found = re.search(rb'id="settings">(.*?)</script>', body)
     assert found is not None

@@ -2,8 +2,7 @@
 
 import pytest
 
-from onsale.http.gateway import UnavailableError
-from onsale.http.rehearsal import RehearsalView, RehearsalWish
+from onsale.http.rehearsal import AlreadyOnError, RehearsalView, RehearsalWish
 from onsale.tests.http.api_calls import Calls
 
 
@@ -20,7 +19,7 @@ class Button:
 
     async def start(self, wish: RehearsalWish, token: str) -> None:
         if self.wish is not None:
-            raise UnavailableError("A rehearsal is on already.")
+            raise AlreadyOnError("A rehearsal is on already.")
         self.wish, self.token = wish, token
 
     async def stop(self) -> None:
@@ -48,7 +47,7 @@ async def test_it_is_started_looked_at_and_stopped(calls: Calls) -> None:
     assert started.json()["told"] == {"eventId": 7}
     assert started.json()["seq"] == int(started.headers["Onsale-Seq"])
     again = await calls("POST", "/rehearsal")
-    assert again.status == 503
+    assert (again.status, again.code) == (409, "wrong_status")
     assert "on already" in again.json()["detail"]
     assert (await calls("DELETE", "/rehearsal")).json()["running"] is False
     assert (await calls("POST", "/rehearsal")).json()["people"] == 2_000, "without a body it is the usual one"

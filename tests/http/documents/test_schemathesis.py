@@ -26,7 +26,6 @@ from onsale.http.access.auth import Authenticator
 from onsale.http.api import Api
 from onsale.http.application import make_application
 from onsale.http.connection.server import make_runner
-from onsale.http.documents.docs import docs_page
 from onsale.http.documents.openapi import describe, openapi_document
 from onsale.http.documents.openapi_schemas import REQUESTS
 from onsale.http.gateway import TicketCode
@@ -112,7 +111,6 @@ class Server:
             authenticator=Authenticator.open(),
             metrics=Metrics(lambda: reading),
             openapi=lambda: openapi_document(VERSION),
-            docs_page=docs_page,
         )
         runner = make_runner(make_application(api), make_hot(api))
         await runner.setup()

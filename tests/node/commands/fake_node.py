@@ -42,7 +42,7 @@ class FakeNode:
         reading = Reading(
             role="primary", epoch=1, seq=0, durable_seq=0, checkpoint_seq=0, bookings={}, waiting=0, held=0, events=0
         )
-        api = Api(self.gateway, self._authenticator, Metrics(lambda: reading), lambda: b"{}", lambda: b"")
+        api = Api(self.gateway, self._authenticator, Metrics(lambda: reading), lambda: b"{}")
         application = make_application(api)
         application.on_response_prepare.append(self._count)
         runner = web.AppRunner(application)
