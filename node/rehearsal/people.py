@@ -15,7 +15,7 @@ THINKS_SECONDS: Final = (1.0, 8.0)
 PAYS_SECONDS: Final = (2.0, 15.0)
 POLL_SECONDS: Final = 3.0
 POLL_SECONDS_MAX: Final = 10.0
-GIVES_UP_HOPE: Final = 0.2  # at each look, once told that tickets will not reach so far
+GIVES_UP_HOPE: Final = 0.1  # at each look, once told that tickets will not reach so far
 REFRESHES_SECONDS: Final = 0.7
 OF_HOLDERS: Final = {"pays": 0.8, "is declined first": 0.08, "gives up": 0.06, "lets it lapse": 0.06}
 GROUPS: Final = (1, 1, 2, 2, 2, 3, 4)
@@ -90,7 +90,8 @@ class Crowd:
         told.admitted += 1
         try:
             await self._take(THINKS_SECONDS)
-            wish = {"userId": user_id, "eventId": self._event_id, "ticketType": self._chance.choice(self._types)}
+            types = self._chance.sample(self._types, len(self._types))  # rather another than none
+            wish = {"userId": user_id, "eventId": self._event_id, "ticketTypes": types}
             wish |= {"quantity": self._chance.choice(GROUPS), "waitlist": False, "queueToken": token}
             status, booking = await self._door.ask("POST", "/booking", wish)
         finally:

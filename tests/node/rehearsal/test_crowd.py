@@ -16,7 +16,7 @@ from onsale.node.rehearsal.people import Crowd
 from onsale.node.rehearsal.plan import Plan, Told
 from onsale.node.rehearsal.proof import WORK_MAX, solution
 
-EVENT = {"id": 7, "challenge": "proof_of_work", "ticketTypes": [{"id": 1}]}
+EVENT = {"id": 7, "challenge": "proof_of_work", "ticketTypes": [{"id": 1}, {"id": 2}]}
 HELD = {"bookingId": 4, "status": "held", "amount": "10.00", "quantity": 2, "expiresInSeconds": 0}
 Answer = tuple[int, dict[str, Any]]
 
@@ -81,6 +81,7 @@ async def test_everybody_brings_the_proof_and_ends_somewhere() -> None:
         told = await one(door, seed=seed)
         assert "challenge" in dict(door.asked)["POST /queue"]
         assert dict(door.asked)["POST /booking"]["queueToken"] == "a-token-of-theirs"
+        assert sorted(dict(door.asked)["POST /booking"]["ticketTypes"]) == [1, 2], "rather another than none"
         (end,) = (end for end in ("paid", "gave_up", "lapsed") if getattr(told, end))
         assert (told.coming, told.in_room, told.admitted, told.holding, told.faulty) == (0, 0, 0, 0, 0)
         assert told.tickets_paid == (2 if end == "paid" else 0)

@@ -110,7 +110,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told_to(process: Process, what: str) -> list[str]:
-    return Path(f"/proc/{process.process_id}/{what}").read_text().split("\0")
+    path = Path(f"/proc/{process.process_id}/{what}")
+    while not (told := path.read_text()):  # it is just taking the place of the one that started it
+        os.sched_yield()
+    return told.split("\0")
 
 
 async def test_what_is_started_has_its_own_name_folder_port_and_source(
