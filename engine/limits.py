@@ -10,6 +10,7 @@ WARN_BEFORE_MS_MAX = 60_000  # "about to lapse" goes out this long before the en
 KEY_KEPT_MS = 24 * 3600 * 1000  # idempotency keys
 ENDED_KEPT_MS = 3600 * 1000  # an ended booking stays in memory this long, then lives in the checkpoint alone
 PAID_KEPT_MS = 30 * 24 * 3600 * 1000  # a paid one does so long after its event's sale has closed
+MOVED_BACK_MS_MAX = PAID_KEPT_MS // 2  # an event with bookings is not moved further into the past
 
 QUANTITY_MAX = 1_000
 MAX_PER_USER_DEFAULT = 10

@@ -229,7 +229,7 @@ def archived(books: Books, fact: f.Archived) -> None:
         claim = books.away[booking_id] = books.claims.pop(booking_id)
         claim.shown = 0  # nobody is let in any more
         show = claim.stock.show
-        show.archived = True
+        show.archived += claim.quantity
         if claim.status != CONFIRMED or claim.unsettled:
             books.fault(f"booking {claim.id} was archived, and it is not settled")
         if show.cancelled or books.at_ms < show.closes_ms + PAID_KEPT_MS:
@@ -256,3 +256,4 @@ def recalled(books: Books, fact: f.Recalled) -> None:
     if known != told or stock.show.id != fact.event_id or sorted(claim.seats) != sorted(seats.seats_of(fact.seats)):
         books.fault(f"booking {fact.booking_id} came back as another than it was archived")
     books.claims[claim.id] = claim
+    claim.stock.show.archived -= claim.quantity

@@ -100,7 +100,7 @@ class Show(msgspec.Struct, gc=False):
     cancelled: bool = False
     closed: bool = False
     stock_ids: list[int] = msgspec.field(default_factory=list)
-    archived: bool = False  # bookings of it were, for it is over
+    archived: int = 0  # tickets whose bookings were, for it is over
     booked: bool = False  # someone has booked, so its currency is settled
     tickets_of: dict[str, int] = msgspec.field(default_factory=dict)  # by user, what counts against the limit
     holds_of: dict[str, int] = msgspec.field(default_factory=dict)  # by user, bookings held

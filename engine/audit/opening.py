@@ -37,7 +37,7 @@ def open_books(books: Books, state: State) -> None:
             event.max_holds_per_user,
             event.cancelled,
             event.closed,
-            archived=state.sales[event.id].archived > 0,
+            archived=state.sales[event.id].archived,
             booked=event.booked,
             challenge=event.challenge,
             offer_ms=event.offer_ms,

@@ -27,7 +27,7 @@ from ..facts import (
     SeatMapSet,
     TypeDetails,
 )
-from ..limits import EVENTS_MAX, PRICE_MINOR_MAX, PROMOTIONS_PER_STEP_MAX, TICKET_TYPES_MAX
+from ..limits import EVENTS_MAX, MOVED_BACK_MS_MAX, PRICE_MINOR_MAX, PROMOTIONS_PER_STEP_MAX, TICKET_TYPES_MAX
 from ..money import EXPONENTS, format_minor, parse_minor
 from ..records import Event, TicketType
 from ..replies import EventReply, RoomView, TypeView
@@ -114,8 +114,7 @@ def change_event(state: State, now_ms: int, command: ChangeEvent) -> Decision:
     details = replace(_details_of(event), **changes)
     try:
         _check_details(details)
-        if sale.is_over(now_ms):
-            _check_stays(event, details)
+        _check_moved(sale, details, now_ms)
         if details.currency != event.currency and event.booked:
             raise InvalidFieldError("currency", "cannot change once there are bookings")
         types = _changed_types(state, sale, command.types, details.currency)
@@ -134,11 +133,20 @@ def change_event(state: State, now_ms: int, command: ChangeEvent) -> Decision:
     return [EventChanged(event.id, details, tuple(types.values())), *served, *more], _with(reply, more)
 
 
-def _check_stays(event: Event, details: EventDetails) -> None:
-    """The bookings of an event that is over are not in memory: nobody could tell who has what if it began again."""
+def _check_moved(sale: Sale, details: EventDetails, now_ms: int) -> None:
+    """Where bookings have left memory nobody could tell who has what if the event began again. And a year typed wrong
+    must not make them leave before anybody sees it.
+    """
+    event = sale.event
+    closes_ms = details.starts_ms if details.ends_ms is None else details.ends_ms
     for name, field in (("starts_ms", "startsAt"), ("ends_ms", "endsAt")):
-        if getattr(event, name) != getattr(details, name):
+        if getattr(event, name) == getattr(details, name):
+            continue
+        if sale.archived:
             raise InvalidFieldError(field, f"cannot change: event {event.id} is long over; create another one")
+        if event.booked and closes_ms != sale.closes_ms and closes_ms < now_ms - MOVED_BACK_MS_MAX:
+            days = MOVED_BACK_MS_MAX // (24 * 3600 * 1000)
+            raise InvalidFieldError(field, f"would end an event that has bookings more than {days} days ago")
 
 
 def _all_types(sale: Sale, changed: dict[int, TypeDetails]) -> list[TypeDetails]:
@@ -243,7 +251,7 @@ def cancel_event(state: State, now_ms: int, command: CancelEvent) -> Decision:
         return no_such_event(state, command.event_id)
     if sale.event.cancelled:
         return refuse(state, Code.EVENT_CANCELLED, f"Event {sale.event.id} is cancelled already.")
-    if sale.is_over(now_ms):
+    if sale.archived:
         detail = f"Event {sale.event.id} is long over and can't be cancelled; refund its bookings one by one."
         return refuse(state, Code.WRONG_STATUS, detail)
     facts: list[Fact] = [EventCancelled(sale.event.id)]

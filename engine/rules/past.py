@@ -1,8 +1,8 @@
 """What leaves memory, and what is asked for that has left it.
 
-An event is over PAID_KEPT_MS after its sale closed. Then its paid bookings leave memory, and nothing that would need
-all of them is possible any more: it can't be moved, cancelled or entered. Money can still go back, booking by booking:
-the row is read from the checkpoint and comes back with the refund, in one step.
+An event is over PAID_KEPT_MS after its sale closed: nobody is let in, and its paid bookings leave memory. From then on
+nothing that would need all of them is possible: it can't be moved or cancelled. Money can still go back, booking by
+booking: the row is read from the checkpoint and comes back with the refund, in one step.
 """
 
 from itertools import islice

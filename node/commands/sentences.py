@@ -140,16 +140,17 @@ def _booking_cancelled(_story: Story, fact: f.BookingCancelled) -> str:
     return f"Booking {fact.booking_id} {CANCELLED_IN_WORDS.get(fact.reason, f'ended: {fact.reason}')}."
 
 
+def _bookings(ids: tuple[int, ...]) -> str:
+    numbers = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
+    return f"{'Bookings' if len(ids) > 1 else 'Booking'} {numbers}"
+
+
 def _retired(_story: Story, fact: f.Retired) -> str:
-    numbers = ", ".join(map(str, fact.booking_ids[:10])) + (", …" if len(fact.booking_ids) > 10 else "")
-    plural = "Bookings" if len(fact.booking_ids) > 1 else "Booking"
-    return f"{plural} {numbers}: ended for so long that only the checkpoint keeps them."
+    return f"{_bookings(fact.booking_ids)}: ended for so long that only the checkpoint keeps them."
 
 
 def _archived(_story: Story, fact: f.Archived) -> str:
-    numbers = ", ".join(map(str, fact.booking_ids[:10])) + (", …" if len(fact.booking_ids) > 10 else "")
-    plural = "Bookings" if len(fact.booking_ids) > 1 else "Booking"
-    return f"{plural} {numbers}: paid, and the event is long over; only the checkpoint keeps them."
+    return f"{_bookings(fact.booking_ids)}: paid, and the event is long over; only the checkpoint keeps them."
 
 
 def _recalled(_story: Story, fact: f.Recalled) -> str:

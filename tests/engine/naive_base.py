@@ -128,6 +128,9 @@ class Base:
     def is_over(self, event: Row) -> bool:
         return self.closes(event) + OVER_MS <= self.now
 
+    def has_archived(self, event: Row) -> bool:
+        return any(b["event"] == event["id"] for b in self.archived.values())
+
     def settled(self, event: Row) -> list[Row]:
         """Paid bookings in memory with which nobody has anything to do."""
         mine = [b for b in self.bookings.values() if b["event"] == event["id"] and b["status"] == "confirmed"]

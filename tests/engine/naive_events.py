@@ -3,7 +3,7 @@
 from msgspec import UNSET
 
 from onsale.engine import commands as c
-from onsale.tests.engine.naive_base import CLAIMED, DECIMALS, DONE, EVENT_FIELDS, Answer, Row, minor, no
+from onsale.tests.engine.naive_base import CLAIMED, DECIMALS, DONE, EVENT_FIELDS, OVER_MS, Answer, Row, minor, no
 from onsale.tests.engine.naive_onsale import Onsale
 
 
@@ -57,8 +57,10 @@ class Events(Onsale):
             return no("event_cancelled")
         told = {name: getattr(asked, name) for name in EVENT_FIELDS if getattr(asked, name) is not UNSET}
         event = {**before, **told}
-        if self.is_over(before) and any(before[name] != event[name] for name in ("starts_ms", "ends_ms")):
-            return no("invalid_field")
+        if any(before[name] != event[name] for name in ("starts_ms", "ends_ms")):
+            too_far = self.closes(event) != self.closes(before) and self.closes(event) < self.now - OVER_MS // 2
+            if self.has_archived(before) or (before["booked"] and too_far):
+                return no("invalid_field")
         kinds = {kind["id"]: dict(kind) for kind in self._types(event)}
         if self._wrong(event) or not self._change_types(asked, before, event, kinds):
             return no("invalid_field")
@@ -137,7 +139,7 @@ class Events(Onsale):
             return no("no_such_event")
         if event["cancelled"]:
             return no("event_cancelled")
-        if self.is_over(event):
+        if self.has_archived(event):
             return no("wrong_status")
         event["cancelled"] = True
         return self._event_reply(event)

@@ -9,7 +9,13 @@ from onsale.engine.audit.auditor import Auditor
 from onsale.engine.codes import Code
 from onsale.engine.decide import decide
 from onsale.engine.invariants import check
-from onsale.engine.limits import ARCHIVED_LOOKED_AT_PER_STEP_MAX, ARCHIVED_PER_STEP_MAX, ENDED_KEPT_MS, PAID_KEPT_MS
+from onsale.engine.limits import (
+    ARCHIVED_LOOKED_AT_PER_STEP_MAX,
+    ARCHIVED_PER_STEP_MAX,
+    ENDED_KEPT_MS,
+    MOVED_BACK_MS_MAX,
+    PAID_KEPT_MS,
+)
 from onsale.engine.replies import RefundReply, Refusal, Reply
 from onsale.engine.rules import past
 from onsale.engine.status import CONFIRMED, PARTIAL_REFUND_PENDING, REFUND_PENDING, REFUNDED
@@ -159,12 +165,35 @@ def test_what_is_over_stays_as_it_is() -> None:
     assert decide(history.state, history.now_ms, c.ChangeEvent(1, starts_ms=starts_ms + 10**10)).facts
     history.now_ms += 1
     assert refused(history.do(c.CheckIn(0, 1, 1, ""))) == Code.WRONG_STATUS
+    history.chores()
     assert refused(history.do(c.CancelEvent(1))) == Code.WRONG_STATUS
     for change in ({"starts_ms": starts_ms + 10**10}, {"ends_ms": starts_ms + 10**10}, {"starts_ms": starts_ms - 1}):
         assert refused(history.do(c.ChangeEvent(1, **change))) == Code.INVALID_FIELD  # type: ignore[arg-type]
     assert not isinstance(history.do(c.ChangeEvent(1, venue="It was in the Hall", starts_ms=starts_ms)), Refusal)
     history.chores()
     assert refused(history.do(c.CheckIn(0, 1, 1, ""))) == Code.WRONG_STATUS
+
+
+def test_a_year_typed_wrong_can_be_put_right() -> None:
+    history = sold(1)
+    starts_ms, farthest_ms = history.state.events.rows[1].starts_ms, history.now_ms - MOVED_BACK_MS_MAX
+    for change in ({"starts_ms": farthest_ms - 1}, {"starts_ms": 0, "ends_ms": farthest_ms - 1}):
+        assert refused(history.do(c.ChangeEvent(1, **change))) == Code.INVALID_FIELD
+    assert not isinstance(history.do(c.ChangeEvent(1, starts_ms=farthest_ms)), Refusal)
+    history.pass_time(PAID_KEPT_MS - MOVED_BACK_MS_MAX - 1)
+    assert len(history.state.bookings.rows) == 1
+    assert not isinstance(history.do(c.ChangeEvent(1, starts_ms=starts_ms + PAID_KEPT_MS)), Refusal)
+    assert not history.state.archivings.count
+
+
+def test_an_event_that_was_over_when_it_was_made_can_be_moved_and_cancelled() -> None:
+    history = History()
+    history.event(starts_ms=history.now_ms - 2 * PAID_KEPT_MS)
+    history.chores()
+    assert not isinstance(history.do(c.ChangeEvent(1, starts_ms=history.now_ms - 3 * PAID_KEPT_MS)), Refusal)
+    assert not isinstance(history.do(c.ChangeEvent(1, starts_ms=history.now_ms + HOUR_MS)), Refusal)
+    assert not isinstance(history.book("ann"), Refusal)
+    assert not isinstance(history.do(c.CancelEvent(1)), Refusal)
 
 
 def test_an_event_that_is_cancelled_or_moved_keeps_them() -> None:
