@@ -107,7 +107,7 @@ class Sale:
         return self.closes_ms + PAID_KEPT_MS
 
     def is_over(self, now_ms: int) -> bool:
-        """It stays as it is from now on; see rules/past.py."""
+        """Nobody is let in any more, and paid bookings leave memory; see rules/past.py."""
         return self.over_ms <= now_ms
 
     @property
