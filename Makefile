@@ -8,7 +8,7 @@ FIRST ?= 1
 BIN := .venv/bin
 PACKAGES := engine journal replicas http effects node loadtest
 
-.PHONY: run test sim month onsale-sim load onsale-500k onsale-500k-failover bench bench-peers check format clean help
+.PHONY: run test sim month onsale-sim load onsale-500k onsale-500k-failover soak bench bench-peers check format clean help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ onsale-500k: .venv/development ## 500,000 people, 20,000 tickets, a real node ov
 
 onsale-500k-failover: .venv/development ## the same with a standby, and a kill -9 of the primary in the middle
 	$(BIN)/python -m onsale.loadtest.rush --failover $(ARGS)
+
+soak: .venv/development ## an hour of steady load on a node and its standby (ARGS="--minutes 20"); exit code 1 says what broke
+	$(BIN)/python -m onsale.loadtest.soak $(ARGS)
 
 check: .venv/development ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -13,7 +13,8 @@ import msgspec
 from ..engine.money import format_minor
 from ..engine.notices import KINDS, MAIL, ORGANISER_WEBHOOK, USER_WEBHOOK
 from ..engine.records import Delivery, Event
-from ..engine.state import Sale, State
+from ..engine.sale import Sale
+from ..engine.state import State
 from ..engine.status import HELD, PAYING
 from .orders import CallWebhook, Mail, Ticket
 from .provider import ProviderUnavailable

@@ -9,6 +9,8 @@ PAYING_MS_MAX = 15 * 60 * 1000  # a payment under way pins its hold at most this
 WARN_BEFORE_MS_MAX = 60_000  # "about to lapse" goes out this long before the end, or a fifth of the hold if shorter
 KEY_KEPT_MS = 24 * 3600 * 1000  # idempotency keys
 ENDED_KEPT_MS = 3600 * 1000  # an ended booking stays in memory this long, then lives in the checkpoint alone
+ENDED_KEPT_MS_MIN = 300_000  # but only so long while there are more than so many of them:
+ENDED_KEPT_MAX = 100_000
 PAID_KEPT_MS = 30 * 24 * 3600 * 1000  # a paid one does so long after its event's sale has closed
 MOVED_BACK_MS_MAX = PAID_KEPT_MS // 2  # an event with bookings is not moved further into the past
 
@@ -70,6 +72,7 @@ assert QUANTITY_MAX <= CAPACITY_MAX
 assert MAX_PER_USER_DEFAULT <= QUANTITY_MAX
 assert HOLD_MS_DEFAULT <= PAYING_MS_MAX <= HOLD_MS_MAX
 assert WARN_BEFORE_MS_MAX < HOLD_MS_DEFAULT
+assert ENDED_KEPT_MS_MIN <= ENDED_KEPT_MS
 assert QUANTITY_MAX <= PROMOTIONS_PER_STEP_MAX, (
     "one booking's tickets must be passed on within the step that frees them"
 )

@@ -13,7 +13,8 @@ from .changes.room import restore_rooms
 from .changes.seats import restore_seats
 from .changes.shared import track_archiving, track_promotable, track_sweep, track_telling
 from .records import Booking, Event, Payment, Refund, TicketType
-from .state import Sale, State, deadline_of, is_settled, state_hash
+from .sale import Sale
+from .state import State, deadline_of, deadlines_of, is_settled, state_hash
 from .status import (
     COUNTS_AS_SOLD,
     COUNTS_FOR_USER,
@@ -146,7 +147,7 @@ def _derive(state: State) -> None:
             _remember_lapsed(state, booking)
         due_ms = deadline_of(booking)
         if due_ms:
-            state.deadlines.add(due_ms, booking_id)
+            deadlines_of(state, booking).add(due_ms, booking_id)
     places = [
         (number, booking, ticket_type)
         for booking in waiting

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from .admission import Stock, opens_at_ms, reached, stock_of, wait_ms
 from .queue import Queue
 from .records import Event, Place, Room
-from .state import Sale
+from .sale import Sale
 from .status import PLACE_LAPSED, PLACE_LEFT, PLACE_WAITING, ROOM_BEFORE, ROOM_CLOSED, ROOM_NAMES, ROOM_OPEN
 
 REFRESH_SECONDS_MIN: Final = 2

@@ -17,8 +17,8 @@ from typing import Final
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from ..engine.records import Event, TicketType
+from ..engine.sale import Sale
 from ..engine.seats import FREE, HELD, Row, Seating, Section, encode_layout
-from ..engine.state import Sale
 from ..http.caching import LIVE, read_answer
 from ..http.call import Call
 from ..http.render.seats import SeatMap

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -57,6 +58,7 @@ async def drive(
     warm_up_seconds: float = 0.0,
     timeout_seconds: float = 30.0,
     on_response: OnResponse | None = None,
+    on_begin: Callable[[Load], None] | None = None,
     read_again: bool = False,
 ) -> Result:
     """Run until `seconds` have passed or `requests` were sent, whichever is first, and all of them have ended.
@@ -66,6 +68,7 @@ async def drive(
     requests are not sent again but counted as failed, as is one without an answer after `timeout_seconds`.
     `read_again`: a GET that went out on a connection which had answered before, and was closed without a byte of the
     answer, is sent again as browsers do (RFC 9110, 9.2.2): the server may have closed it as idle at that moment.
+    `on_begin` is given the run, to look at while it goes on.
     Raises OSError when the server cannot be reached at all.
     """
     if (seconds is None and requests is None) or connections < 1 or pipeline < 1 or (rate is not None and rate <= 0):
@@ -76,6 +79,8 @@ async def drive(
     )  # fmt: skip
     await load.connect(connections)
     load.begin()
+    if on_begin is not None:
+        on_begin(load)
     loop = asyncio.get_running_loop()
     timers = [loop.create_task(load.watch(timeout_seconds))]
     if rate is not None:

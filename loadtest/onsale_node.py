@@ -17,7 +17,8 @@ from ..engine.limits import HOLD_MS_DEFAULT
 from ..engine.replies import Reply
 from ..engine.restore import restore
 from ..engine.rules import chores
-from ..engine.state import Sale, State, state_hash
+from ..engine.sale import Sale
+from ..engine.state import State, state_hash
 from ..journal.checkpoint_schema import LIVE
 
 HOLD_MS = HOLD_MS_DEFAULT

@@ -96,6 +96,15 @@ class RushNode:
         finally:
             connection.close()
 
+    def text(self, path: str) -> str:
+        """What a page says."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
     def members(self) -> dict[str, Any]:
         return {member["name"]: member for member in self.call("GET", "/cluster")[1]["members"]}
 

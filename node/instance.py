@@ -15,7 +15,8 @@ from ..effects.outside import Outside
 from ..effects.provider import PaymentProvider
 from ..engine import facts as f
 from ..engine.commands import SetMail
-from ..engine.state import Sale, State
+from ..engine.sale import Sale
+from ..engine.state import State
 from ..http.call import Answer, Call
 from ..http.metrics import Metrics
 from ..journal.archive import Archive

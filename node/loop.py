@@ -372,7 +372,7 @@ class CommandLoop:
             return
         now_ms = staged.at_ms if staged is not None else self.now_ms()
         due = chores.due(self.state, now_ms, self.hold_ms, CHORES_PER_SLICE)
-        self._more_due = len(due) >= CHORES_PER_SLICE
+        self._more_due = chores.more_due(due, CHORES_PER_SLICE)
         seq_max = self.state.seq + CHORE_FACTS_PER_SLICE
         for command in due:
             facts, _, _ = decide(self.state, now_ms, command)

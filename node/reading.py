@@ -8,7 +8,8 @@ import os
 from collections import Counter
 from importlib.metadata import version
 
-from ..engine.state import Sale, State
+from ..engine.sale import Sale
+from ..engine.state import State
 from ..engine.status import BOOKING_NAMES, HELD, PAYING, WAITING
 from ..http.measures.reading import MemberReading, Reading, Stock
 from ..replicas.lease import Seen

@@ -5,8 +5,9 @@ Owns the facts about holds and places in line.
 
 from .. import facts as f
 from ..records import Booking, Entry, Event, TicketType
+from ..sale import Sale
 from ..seats import packed
-from ..state import Sale, State, entry_id, warning_of
+from ..state import State, entry_id, warning_of
 from ..status import CANCELLED, EXPIRED, HELD, NEW, WAITING
 from . import room, seats
 from .shared import become, begin, leave, notice, track_promotable

@@ -5,7 +5,8 @@ Owns the facts about events. Bookings of a cancelled event are ended by facts of
 
 from .. import facts as f
 from ..records import Event, TicketType
-from ..state import Sale, State
+from ..sale import Sale
+from ..state import State
 from .room import track_room
 from .shared import track_archiving, track_promotable, track_sweep, track_telling
 

@@ -16,7 +16,7 @@ def retired(state: State, fact: f.Retired) -> None:
     for booking_id in fact.booking_ids:
         booking = state.bookings.rows[booking_id]
         assert booking.status in ENDED
-        state.deadlines.remove(deadline_of(booking), booking_id)
+        state.retirings.remove(deadline_of(booking), booking_id)
         lapsed = state.sales[booking.event_id].lapsed
         if lapsed.get(booking.user_id) == booking_id:
             del lapsed[booking.user_id]

@@ -10,7 +10,8 @@ from ..admission import allowed, due_us, opens_at_ms, stock_of
 from ..lot import digest_with, lot_of
 from ..queue import Queue
 from ..records import Booking, Event, Notice, Place, Room
-from ..state import Sale, State, place_id
+from ..sale import Sale
+from ..state import State, place_id
 from ..status import (
     COUNTS_AS_HELD,
     COUNTS_AS_SOLD,

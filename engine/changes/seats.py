@@ -5,8 +5,9 @@ Owns the facts about seat maps, and how a seat follows from the booking that has
 
 from .. import facts as f
 from ..records import Booking, SeatMap
+from ..sale import Sale
 from ..seats import FREE, HELD, SOLD, Seating, unpacked
-from ..state import Sale, State
+from ..state import State
 from ..status import COUNTS_AS_HELD, COUNTS_AS_SOLD
 
 

@@ -6,7 +6,8 @@ Owns how the indexes follow a row. Every change of a booking is begun by `begin`
 from ..limits import DELIVERIES_MAX
 from ..notices import KINDS, MAIL, ORGANISER_WEBHOOK, USER_WEBHOOK, delivery_id
 from ..records import Booking, Delivery, Notice, TicketType
-from ..state import Sale, State, deadline_of, is_settled
+from ..sale import Sale
+from ..state import State, deadline_of, deadlines_of, is_settled
 from ..status import BOOKING_FOLLOWERS, COUNTS_AS_HELD, COUNTS_AS_SOLD, COUNTS_FOR_USER, ENDED, EXPIRED, WAITING
 from . import room, seats
 
@@ -17,7 +18,7 @@ def begin(state: State, booking_id: int) -> Booking:
     state.bookings.touch(booking_id, booking)
     due_ms = deadline_of(booking)
     if due_ms:
-        state.deadlines.remove(due_ms, booking_id)
+        deadlines_of(state, booking).remove(due_ms, booking_id)
     elif is_settled(booking):
         state.sales[booking.event_id].settled -= 1
     return booking
@@ -66,7 +67,7 @@ def become(state: State, booking: Booking, status: int) -> None:
             room.booking_changed(state, sale, booking, before, status)
     due_ms = deadline_of(booking)
     if due_ms:
-        state.deadlines.add(due_ms, booking.id)
+        deadlines_of(state, booking).add(due_ms, booking.id)
         return
     sale = state.sales[booking.event_id]
     if is_settled(booking):

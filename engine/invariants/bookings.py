@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from ..limits import PAID_KEPT_MS
 from ..records import Booking, TicketType
-from ..state import Sale, State, deadline_of, is_settled
+from ..sale import Sale
+from ..state import State, deadline_of, is_settled
 from ..status import (
     COUNTS_AS_HELD,
     COUNTS_AS_SOLD,
@@ -193,8 +194,11 @@ def check_sweeping(state: State, sale: Sale, bookings: list[Booking]) -> None:
 
 
 def check_deadlines(state: State) -> None:
-    due = {(deadline_of(booking), booking.id) for booking in state.bookings.rows.values()}
-    due = {(at_ms, booking_id) for at_ms, booking_id in due if at_ms}
+    due: set[tuple[int, int]] = set()
+    leaving: set[tuple[int, int]] = set()
+    for booking in state.bookings.rows.values():
+        if deadline_of(booking):
+            (leaving if booking.status in ENDED else due).add((deadline_of(booking), booking.id))
     closings = {(sale.closes_ms, event_id) for event_id, sale in state.sales.items() if not sale.event.closed}
     over = {
         (sale.closes_ms + PAID_KEPT_MS, event_id)
@@ -202,9 +206,12 @@ def check_deadlines(state: State) -> None:
         if sale.event.closed and not sale.event.cancelled and sale.settled
     }
     assert over == {(sale.archive_ms, event_id) for event_id, sale in state.sales.items() if sale.archive_ms}
-    found_of = {"deadlines": state.deadlines, "closings": state.closings, "archivings": state.archivings}
-    for name, expected in (("deadlines", due), ("closings", closings), ("archivings", over)):
-        deadlines = found_of[name]
+    for name, deadlines, expected in (
+        ("deadlines", state.deadlines, due),
+        ("retirings", state.retirings, leaving),
+        ("closings", state.closings, closings),
+        ("archivings", state.archivings, over),
+    ):
         found = list(deadlines.pairs())
         assert set(found) == expected, f"{name} differ in (time, id) {set(found) ^ expected}"
         assert len(found) == deadlines.count == len(expected), f"{name} count {deadlines.count} of {len(expected)}"

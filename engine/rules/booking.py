@@ -12,7 +12,8 @@ from ..facts import BookingCancelled, Held, PaymentAbandoned, Waited
 from ..limits import BOOKINGS_MAX, WAITING_MAX
 from ..records import Event, TicketType
 from ..replies import Booked, InLine
-from ..state import Sale, State
+from ..sale import Sale
+from ..state import State
 from ..status import (
     BOOKING_NAMES,
     CANCELLED,

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from ..commands import Book
 from ..records import TicketType
+from ..sale import Sale
 from ..seats import FREE, Seating
-from ..state import Sale
 from .shared import InvalidFieldError
 
 

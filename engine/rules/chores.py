@@ -10,7 +10,8 @@ from ..commands import Archive, CloseSale, Command, Lapse, Promote, Retire, Swee
 from ..facts import BookingCancelled, Fact, Lapsed, LapseWarned, PaymentAbandoned, SaleClosed
 from ..replies import Done
 from ..state import State, deadline_of
-from ..status import COUNTS_AS_SOLD, ENDED, HELD, PAYING, WAITING
+from ..status import COUNTS_AS_SOLD, HELD, PAYING, WAITING
+from .past import next_retiring_ms, retiring
 from .refund import refund_all
 from .room import due_of_rooms, next_room_due_ms
 from .shared import Decision, pass_on
@@ -34,27 +35,32 @@ def due(state: State, now_ms: int, hold_ms: int, limit: int) -> list[Command]:
         left -= len(sweeps)
         if left <= 0:
             break
-    retiring = []
     for booking_id in state.deadlines.due(now_ms, limit):
         booking = state.bookings.rows[booking_id]
-        if booking.status in ENDED:
-            retiring.append(booking_id)
-        elif state.sales[booking.event_id].event.cancelled:
+        if state.sales[booking.event_id].event.cancelled:
             continue  # a sweep ends it
-        elif booking.status == HELD and not booking.warned and booking.expires_ms > now_ms:
+        if booking.status == HELD and not booking.warned and booking.expires_ms > now_ms:
             chores.append(Warn(booking_id))
         else:
             chores.append(Lapse(booking_id, hold_ms))
-    if retiring:
-        chores.append(Retire(tuple(retiring)))
+    if ended := retiring(state, now_ms, limit):
+        chores.append(Retire(tuple(ended)))
     return chores
+
+
+def more_due(found: list[Command], limit: int) -> bool:
+    """Whether there may be more than what `due` found with this limit."""
+    if len(found) >= limit:
+        return True
+    last = found[-1] if found else None
+    return isinstance(last, Retire) and len(last.booking_ids) >= limit
 
 
 def next_due_ms(state: State) -> int | None:
     """When `due` will have something: 0 is at once, None not by itself."""
     if state.promotable or state.sweeping or state.telling:
         return 0
-    others = (state.closings.next_ms(), state.archivings.next_ms(), next_room_due_ms(state))
+    others = (state.closings.next_ms(), state.archivings.next_ms(), next_retiring_ms(state), next_room_due_ms(state))
     moments = (state.deadlines.next_ms(), *others)
     return min((ms for ms in moments if ms is not None), default=None)
 

@@ -31,8 +31,9 @@ from ..limits import EVENTS_MAX, MOVED_BACK_MS_MAX, PRICE_MINOR_MAX, PROMOTIONS_
 from ..money import EXPONENTS, format_minor, parse_minor
 from ..records import Event, TicketType
 from ..replies import EventReply, RoomView, TypeView
+from ..sale import Sale
 from ..seats import Seating
-from ..state import Sale, State
+from ..state import State
 from ..status import ROOM_BEFORE, WAITLIST_STRICT
 from .room import room_facts
 from .seat_map import check_capacities, layout_of

@@ -32,8 +32,9 @@ from ..limits import PAYING_MS_MAX, TEXT_CHARACTERS_MAX
 from ..money import format_minor, parse_minor
 from ..records import Booking, Payment
 from ..replies import Done, Paid, PaymentUnderway, Refusal
+from ..sale import Sale
 from ..seats import ACCESSIBLE, FREE, unpacked
-from ..state import Sale, State
+from ..state import State
 from ..status import (
     BOOKING_NAMES,
     COUNTS_AS_HELD,

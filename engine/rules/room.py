@@ -16,7 +16,8 @@ from ..facts import Fact, PlacesForgotten, QueueAdmitted, QueueJoined, QueueLeft
 from ..limits import ADMITTED_PER_STEP_MAX, PLACES_FORGOTTEN_PER_STEP_MAX, PLACES_MAX, TURNS_LAPSED_PER_STEP_MAX
 from ..replies import Done, Queued
 from ..room_view import newcomer_view, place_view
-from ..state import Sale, State, place_id
+from ..sale import Sale
+from ..state import State, place_id
 from ..status import (
     PLACE_ENDED,
     PLACE_INSIDE,

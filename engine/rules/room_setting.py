@@ -11,7 +11,8 @@ from ..commands import RoomChange, RoomSpec
 from ..facts import Fact, RoomRemoved, RoomSet, RoomStateSet
 from ..limits import ADMIT_PER_MINUTE_MAX, PLACES_MAX, SEED_BYTES, TURN_MS_DEFAULT, TURN_MS_MAX, TURN_MS_MIN
 from ..records import Room
-from ..state import Sale, State
+from ..sale import Sale
+from ..state import State
 from ..status import ROOM_BEFORE, ROOM_CLOSED, ROOM_OPEN, ROOM_PAUSED
 from .shared import InvalidFieldError
 

@@ -9,8 +9,9 @@ from ..facts import BookingCancelled, Fact, LeftLine, Promoted
 from ..limits import PROMOTIONS_PER_STEP_MAX
 from ..records import Booking, TicketType
 from ..replies import BookingReply, Refusal, Reply
+from ..sale import Sale
 from ..seats import unpacked
-from ..state import Sale, State
+from ..state import State
 from ..status import WAITLIST_STRICT
 
 Decision = tuple[list[Fact], Reply]

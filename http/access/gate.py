@@ -23,7 +23,7 @@ from ...engine.codes import Code
 from ...engine.commands import Evidence, Proof
 from ...engine.records import Event
 from ...engine.rules.bots import CHALLENGE_REASONS
-from ...engine.state import Sale
+from ...engine.sale import Sale
 from ...engine.status import (
     CHALLENGE_NAMES,
     CHALLENGE_NONE,

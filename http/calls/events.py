@@ -6,7 +6,7 @@ from ...engine.codes import Code
 from ...engine.commands import CancelEvent
 from ...engine.limits import ID_MAX
 from ...engine.rules.event import event_reply
-from ...engine.state import Sale
+from ...engine.sale import Sale
 from ..access import guard as access
 from ..api import Api
 from ..caching import LIVE, PRIVATE, Reading

@@ -13,7 +13,7 @@ from ...engine.records import Place
 from ...engine.replies import Refusal
 from ...engine.replies import Reply as EngineReply
 from ...engine.room_view import place_view, room_glance
-from ...engine.state import Sale
+from ...engine.sale import Sale
 from ...engine.status import PLACE_LEFT, PLACE_NAMES
 from ..access import guard as access
 from ..api import Api

@@ -3,7 +3,7 @@
 import asyncio
 
 from ...engine.codes import Code
-from ...engine.state import Sale
+from ...engine.sale import Sale
 from ..api import Api
 from ..caching import LIVE
 from ..call import Answer, Call

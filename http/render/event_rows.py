@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from ...engine.state import Sale
+from ...engine.sale import Sale
 from .events import event_item
 
 ROWS_MAX: Final = 16_384  # of about half a kilobyte each

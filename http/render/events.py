@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from ...engine.money import format_minor
 from ...engine.replies import EventReply
-from ...engine.state import Sale
+from ...engine.sale import Sale
 from ...engine.status import CHALLENGE_NAMES, WAITLIST_NAMES
 from ..wire.times import format_ms, format_ms_or_none
 from .rooms import RoomDocument, room_document

@@ -10,7 +10,7 @@ from ...engine.lot import commitment_of
 from ...engine.records import Place, Room
 from ...engine.replies import Queued, RoomView
 from ...engine.room_view import PlaceView, RoomGlance, room_now
-from ...engine.state import Sale
+from ...engine.sale import Sale
 from ...engine.status import PLACE_INSIDE, PLACE_NAMES, ROOM_NAMES
 from ..wire.times import format_ms, format_ms_or_none
 

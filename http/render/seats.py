@@ -13,8 +13,8 @@ from typing import Final
 import msgspec
 
 from ...engine.money import format_minor
+from ...engine.sale import Sale
 from ...engine.seats import ACCESSIBLE, COMPANION, FREE, HELD, SOLD, STANDARD, Seating
-from ...engine.state import Sale
 
 STATUS_NAMES: Final = {FREE: "available", HELD: "held", SOLD: "sold"}
 KIND_NAMES: Final = {STANDARD: "standard", ACCESSIBLE: "accessible", COMPANION: "companion"}

@@ -20,7 +20,8 @@ from onsale.engine.queue import Queue
 from onsale.engine.records import Place, Room
 from onsale.engine.restore import restore
 from onsale.engine.rules.chores import due, next_due_ms
-from onsale.engine.state import Sale, State, place_id, state_hash
+from onsale.engine.sale import Sale
+from onsale.engine.state import State, place_id, state_hash
 from onsale.engine.status import HELD, PLACE_WAITING
 from onsale.tests.engine.run import RECORDS
 

@@ -133,6 +133,7 @@ SPOILT = {
     "claims a copy": lambda s: night(s).claims.update(bob=copy(row(s, 2))),
     "has 3, not 9": lambda s: setattr(night(s).claims["ann"], "tickets", 9),
     "deadlines differ": lambda s: s.state.deadlines.add(5, 99),
+    "retirings differ": lambda s: s.state.retirings.add(5, 99),
     "closings differ": lambda s: s.state.closings.add(5, 99),
     "expires at 0": lambda s: setattr(row(s, 3), "expires_ms", 0),
     "is pinned": lambda s: setattr(row(s, 3), "pinned_ms", 5),

@@ -44,6 +44,7 @@ def indexes(state: State) -> dict[str, Any]:
             type_id: list(line.bookings()) for sale in state.sales.values() for type_id, line in sale.lines.items()
         },
         "deadlines": sorted(state.deadlines.pairs()),
+        "retirings": sorted(state.retirings.pairs()),
         "closings": sorted(state.closings.pairs()),
         "promotable": set(state.promotable),
         "sweeping": set(state.sweeping),

@@ -3,7 +3,8 @@
 import pytest
 
 from onsale.engine.records import Booking, Event, TicketType
-from onsale.engine.state import Sale, State, deadline_of, state_hash
+from onsale.engine.sale import Sale
+from onsale.engine.state import State, deadline_of, state_hash
 from onsale.engine.status import (
     BOOKING_NAMES,
     CANCELLED,

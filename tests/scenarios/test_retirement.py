@@ -1,8 +1,12 @@
-"""What has ended leaves memory after an hour, when nothing about it is open any more."""
+"""What has ended leaves memory after an hour, or sooner where there is much of it, and never while it is open."""
 
 import pytest
 
+from onsale.engine import commands as c
+from onsale.engine.limits import ENDED_KEPT_MS_MIN
+from onsale.engine.rules import chores, past
 from onsale.tests.scenarios.story import (
+    HOLD_MS,
     SUCCEEDED,
     Stories,
     book,
@@ -96,3 +100,34 @@ def test_what_has_left_memory_is_handed_to_the_checkpoint_once():
     assert not story.state.bookings.take_changes().archived
     assert not story.state.bookings.rows
     assert not story.state.sales[1].lapsed
+
+
+def test_where_many_have_ended_the_first_leave_sooner(monkeypatch):
+    """So that a node at thousands of lapses a second keeps minutes of them in memory, not an hour's."""
+    assert ENDED_KEPT_MS_MIN == 300_000
+    monkeypatch.setattr(past, "ENDED_KEPT_MAX", 2)
+    story = sale(4)()
+    story.play(
+        *((second, book(user), f"held {second + 1} until {second + 300}") for second, user in enumerate("abcd")),
+        (10, give_up(3), "cancelled 3"),
+        (11, give_up(1), "cancelled 1"),
+        (200, give_up(2), "cancelled 2"),
+        (309.999, None, "", "4 expired"),
+        (310, None, "", "3 retired"),
+        (311, None, "", "1 retired"),
+        (HOUR + 199.999, None, "", ""),
+        (HOUR + 200, None, "", "2 retired"),
+        (HOUR + 303, None, "", "4 retired"),
+    )
+
+
+def test_as_many_leave_in_one_step_as_are_asked_for_and_then_more_may_be_due():
+    story = sale(3)()
+    story.play(*((0, book(user), f"held {number} until 300") for number, user in enumerate("abc", 1)))
+    story.wait_until(300)
+    now_ms = story.now_ms + HOUR * 1000
+    for limit, expected in ((2, (1, 2)), (3, (1, 2, 3)), (4, (1, 2, 3))):
+        due = chores.due(story.state, now_ms, HOLD_MS, limit)
+        assert due == [c.Retire(expected)]
+        assert chores.more_due(due, limit) == (limit <= 3)
+    assert not chores.more_due([], 1)

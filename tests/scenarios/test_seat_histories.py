@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from onsale.engine import commands as c
 from onsale.engine import replies as r
 from onsale.engine.records import Booking
+from onsale.engine.sale import Sale
 from onsale.engine.seats import FREE, HELD, SOLD, Seating
-from onsale.engine.state import Sale, State
+from onsale.engine.state import State
 from onsale.engine.status import COUNTS_AS_HELD, COUNTS_AS_SOLD, PAYING, WAITING
 from onsale.engine.status import HELD as BOOKING_HELD
 from onsale.tests.engine.room_world import stored_and_restored

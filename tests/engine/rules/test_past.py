@@ -13,6 +13,7 @@ from onsale.engine.limits import (
     ARCHIVED_LOOKED_AT_PER_STEP_MAX,
     ARCHIVED_PER_STEP_MAX,
     ENDED_KEPT_MS,
+    ENDED_KEPT_MS_MIN,
     MOVED_BACK_MS_MAX,
     PAID_KEPT_MS,
 )
@@ -124,18 +125,19 @@ def test_a_part_of_it_keeps_its_tickets_and_stays_in_memory() -> None:
     assert refused(more) == Code.AMOUNT_MISMATCH, "what is back already counts"
 
 
-def test_a_row_that_may_be_stale_is_not_believed() -> None:
+def test_a_row_that_may_be_stale_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     history = sold(1, price="0")
     history.pass_time(HOUR_MS + PAID_KEPT_MS)
     read_ms, row = history.now_ms, history.state.bookings.archived[1]
     command = c.StartRefund(1, HOLD_MS, past=replace(row), past_read_ms=read_ms)
     assert isinstance(history.do(command), RefundReply)
     assert refused(history.do(command)) == Code.WRONG_STATUS, "memory knows better"
-    history.pass_time(ENDED_KEPT_MS - 1)
+    history.pass_time(ENDED_KEPT_MS_MIN - 1)
     assert refused(history.do(command)) == Code.WRONG_STATUS
+    monkeypatch.setattr(past, "ENDED_KEPT_MAX", 0)
     history.pass_time(1)
     assert not history.state.bookings.rows
-    assert refused(history.do(command)) == Code.NO_SUCH_BOOKING, "read an hour ago"
+    assert refused(history.do(command)) == Code.NO_SUCH_BOOKING, "read so long ago that it may have come back, and left"
 
 
 def test_a_row_that_was_not_paid_is_none() -> None:
