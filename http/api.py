@@ -7,7 +7,7 @@ answer tells of what could still be lost. Knows no aiohttp.
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Coroutine
+from collections.abc import Callable, Container, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 
 
 class Metrics(Protocol):
-    def render(self, names: Container[str] = ()) -> bytes:
-        """What is measured, in Prometheus' text format: everything, or what has these names."""
+    def render(self, names: Container[str] = ()) -> Iterator[bytes]:
+        """What is measured, in Prometheus' text format: everything, or what has these names. A part at a time."""
 
     def route(self, method: str, route: str) -> Callable[[int, float], None]:
         """What to call with each answer of a route: its status, and the seconds it took."""

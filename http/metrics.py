@@ -147,9 +147,11 @@ class Metrics:
         """So many lines of the access log came faster than they could be written."""
         self._access_lines_dropped += lines
 
-    def render(self, names: Container[str] = ()) -> bytes:
+    def render(self, names: Container[str] = ()) -> Iterator[bytes]:
         """In Prometheus's text format, to be sent as `CONTENT_TYPE`: everything, or, at a fraction of the cost, the
         families of these names among all but those of HTTP and the process. A counter's name is without its _total.
+
+        Each part is made when it is asked for, and between them what is counted may go on.
         """
         if not names:
             return text_of(self.registry.collect())
@@ -201,12 +203,12 @@ class Metrics:
             for status, count in route.statuses.items():
                 requests.add_metric((route.route, route.method, str(status)), count)
         yield requests
-        seconds = HistogramMetricFamily(
-            "onsale_http_request_seconds", "Time from a request to its answer, by route.", labels=("route",)
-        )
-        for name, histogram in by_route.items():
+        for name, histogram in by_route.items():  # by far the largest family: a part for each route
+            seconds = HistogramMetricFamily(
+                "onsale_http_request_seconds", "Time from a request to its answer, by route.", labels=("route",)
+            )
             histogram.add_to(seconds, (name,))
-        yield seconds
+            yield seconds
 
     def _timings(self) -> Iterator[Metric]:
         yield self._decide_seconds.family(

@@ -13,6 +13,7 @@ Owns the course of a run, the samples and their judgement.
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -217,6 +218,7 @@ def _verified(nodes: list[RushNode]) -> list[str]:
 @click.option("--connections", default=256, show_default=True)
 @click.option("--data", type=click.Path(path_type=Path), help="An empty folder to keep; a temporary one if not given.")
 def main(minutes: float, share: float, rate: float | None, connections: int, data: Path | None) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the nodes end with it
     with tempfile.TemporaryDirectory(dir=".") as temporary:
         nodes = start_nodes(data or Path(temporary), hold_seconds=HOLD_MS_DEFAULT // 1000, with_standby=True)
         try:

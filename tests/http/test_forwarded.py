@@ -110,5 +110,5 @@ async def test_no_primary_is_said_with_a_position(calls: Calls, monkeypatch: pyt
 async def test_what_was_passed_on_is_counted(calls: Calls) -> None:
     await calls("POST", "/booking", {})
     assert 'onsale_http_requests_total{method="POST",route="/booking",status="201"} 1.0' in (
-        calls.metrics.render().decode()
+        b"".join(calls.metrics.render()).decode()
     )

@@ -1,9 +1,11 @@
 """Health, the journal and the API's own description."""
 
+import asyncio
 import re
 
 import pytest
 
+from onsale.http.calls.operations import METRICS_BYTES_PER_TURN
 from onsale.tests.http.api_calls import Calls
 
 
@@ -122,3 +124,15 @@ async def test_metrics_count_what_was_answered(calls: Calls) -> None:
 async def test_the_api_describes_itself(calls: Calls) -> None:
     got = await calls("GET", "/openapi.json")
     assert (got.content_type, got.json()["openapi"]) == ("application/json", "3.1.0")
+
+
+async def test_others_have_their_turn_while_metrics_are_written(calls: Calls) -> None:
+    for number in range(50):
+        calls.metrics.route("GET", f"/{number}")(200, 0.001)
+    scrape, turns = asyncio.ensure_future(calls("GET", "/metrics")), 0
+    while not scrape.done():
+        turns += 1
+        await asyncio.sleep(0)
+    body = scrape.result().body
+    assert body.count(b"onsale_http_request_seconds_count{") >= 50
+    assert turns > len(body) / METRICS_BYTES_PER_TURN / 2

@@ -1,7 +1,7 @@
 """What is written is what Prometheus reads."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ from prometheus_client.core import (
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from onsale.http.measures.text import text_of
+from onsale.http.measures import text
 
 NUMBERS = [0, 1, -1.5, 1e-9, 1e300, 2**53 + 1, True, math.inf, -math.inf, math.nan]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -37,7 +37,7 @@ def as_the_library(families: list[Metric]) -> str:
     return generate_latest(registry).decode()
 
 
-def read(text: str) -> list[object]:
+def read(exposed: str) -> list[object]:
     """Samples and texts; NaN, which nothing equals, as a word."""
     return [
         (
@@ -46,8 +46,12 @@ def read(text: str) -> list[object]:
             family.documentation,
             [(s.name, s.labels, "nan" if math.isnan(s.value) else s.value) for s in family.samples],
         )
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(exposed)
     ]
+
+
+def written(families: Iterable[Metric]) -> bytes:
+    return b"".join(text.text_of(families))
 
 
 def example() -> list[Metric]:
@@ -63,7 +67,7 @@ def example() -> list[Metric]:
 
 def test_it_reads_as_what_the_library_writes() -> None:
     families = example()
-    assert read(text_of(families).decode()) == read(as_the_library(families))
+    assert read(written(families).decode()) == read(as_the_library(families))
 
 
 @given(TEXT, TEXT, TEXT, st.floats())
@@ -71,13 +75,13 @@ def test_whatever_labels_hold_comes_back(first: str, second: str, other: str, va
     family = GaugeMetricFamily("x_things", "Things.", labels=("a", "b"))
     family.add_metric((first, second), value)
     family.add_metric((other, first), value)
-    assert read(text_of([family]).decode()) == read(as_the_library([family]))
+    assert read(written([family]).decode()) == read(as_the_library([family]))
 
 
 def test_a_line_as_it_stands() -> None:
     family = CounterMetricFamily("x_requests", "Requests.", labels=("status", "method"))
     family.add_metric(("200", "GET"), 3)
-    assert text_of([family]) == (
+    assert written([family]) == (
         b"# HELP x_requests_total Requests.\n# TYPE x_requests_total counter\n"
         b'x_requests_total{method="GET",status="200"} 3.0\n'
     )
@@ -85,4 +89,15 @@ def test_a_line_as_it_stands() -> None:
 
 def test_what_it_can_not_write_is_refused() -> None:
     with pytest.raises(ValueError, match="x is a info"):
-        text_of([InfoMetricFamily("x", "X.", value={"a": "b"})])
+        written([InfoMetricFamily("x", "X.", value={"a": "b"})])
+
+
+def test_a_family_may_come_in_parts() -> None:
+    whole = HistogramMetricFamily("x_seconds", "Seconds.", labels=("route",))
+    parts = [HistogramMetricFamily("x_seconds", "Seconds.", labels=("route",)) for _ in range(3)]
+    for number, part in enumerate(parts):
+        for family in (whole, part):
+            family.add_metric((f"/{number}",), [("0.5", number), ("+Inf", 3)], 12.5)
+    other = GaugeMetricFamily("x_things", "Things.", value=1)
+    assert len(list(text.text_of([*parts, other]))) == 4
+    assert written([*parts, other]) == written([whole, other])
