@@ -18,9 +18,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from pathlib import Path
 from statistics import mean
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
@@ -44,6 +45,9 @@ LAG_SECONDS_MAX: Final = 5.0
 RATE_KEPT_MIN: Final = 0.99
 RATED_SECONDS_MIN: Final = 60.0  # what is under way at its ends is much of a short run
 VERIFY_SECONDS_MAX: Final = 3600.0
+
+
+T = TypeVar("T")
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -193,6 +197,13 @@ def print_outcome(soak: Soak) -> None:
     console.print(f"On disk at the end: {soak.samples[-1].disk_bytes / 1e6:,.0f} MB")
 
 
+async def _until_stopped(work: Coroutine[Any, Any, T]) -> T:
+    """Cancelled by SIGTERM, so that the nodes end with it."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
 def _create_event(primary: RushNode) -> int:
     types = [{"name": "Standing", "price": PRICE, "capacity": CAPACITY_MAX}]
     body = {"name": "Soak night", "startsAt": "2099-01-01T20:00:00Z", "ticketTypes": types}
@@ -218,17 +229,18 @@ def _verified(nodes: list[RushNode]) -> list[str]:
 @click.option("--connections", default=256, show_default=True)
 @click.option("--data", type=click.Path(path_type=Path), help="An empty folder to keep; a temporary one if not given.")
 def main(minutes: float, share: float, rate: float | None, connections: int, data: Path | None) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the nodes end with it
     with tempfile.TemporaryDirectory(dir=".") as temporary:
         nodes = start_nodes(data or Path(temporary), hold_seconds=HOLD_MS_DEFAULT // 1000, with_standby=True)
         try:
             soak = Soak(nodes, _create_event(nodes[0]), minutes * 60, connections)
             os.sched_setaffinity(0, other_cpus())
             if rate is None:
-                peak = uvloop.run(soak.peak())
+                peak = uvloop.run(_until_stopped(soak.peak()))
                 print(json.dumps({"peak_per_second": peak}), flush=True)
                 rate = share * peak
-            uvloop.run(soak.run(rate))
+            uvloop.run(_until_stopped(soak.run(rate)))
+        except asyncio.CancelledError:
+            sys.exit(128 + signal.SIGTERM)
         finally:
             for node in nodes:
                 node.stop()

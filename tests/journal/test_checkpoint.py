@@ -1,10 +1,12 @@
 """The checkpoint holds what memory held, at exactly one position, whatever happens meanwhile."""
 
+import os
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 from random import Random
-from threading import Event
+from threading import Event, get_native_id
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from msgspec.structs import astuple, replace
 from onsale.engine.invariants import check
 from onsale.engine.records import Booking
 from onsale.engine.state import State, state_hash
-from onsale.journal.checkpoint import Checkpoint, CheckpointWriter, Position, load
+from onsale.journal.checkpoint import NICE, Checkpoint, CheckpointWriter, Position, load
 from onsale.journal.checkpoint_schema import TABLE_NAMES
 from onsale.journal.errors import CheckpointFailed, CorruptCheckpoint, JournalBusy, JournalClosed, JournalError
 from onsale.tests.engine.histories import JOURNAL_ID, Batch, History, booking_id_of
@@ -272,6 +274,21 @@ class Told:
     def on_failure(self, error: JournalError) -> None:
         self.failed.append(error)
         self.was_called.set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
+def test_the_writer_leaves_the_core_to_whoever_serves_people(path: Path) -> None:
+    told, nice = Told(), list[int]()
+
+    def on_done(_position: Position) -> None:
+        nice.append(os.getpriority(os.PRIO_PROCESS, get_native_id()))
+        told.was_called.set()
+
+    writer = CheckpointWriter(path, on_done=on_done, on_failure=told.on_failure)
+    writer.hand_over(*take(played(rich_history(2).batches)))
+    assert told.was_called.wait(30)
+    writer.close()
+    assert nice == [min(os.getpriority(os.PRIO_PROCESS, 0) + NICE, 19)]
 
 
 def test_the_writer_writes_one_after_the_other(path: Path) -> None:
