@@ -8,6 +8,7 @@ from onsale.engine import commands as c
 
 DAY_MS = 24 * 60 * 60 * 1000
 HOUR_MS = 60 * 60 * 1000
+FIVE_MINUTES_MS = 5 * 60 * 1000
 OVER_MS = 30 * DAY_MS
 PAYING_MS = 15 * 60 * 1000
 WARN_MS = 60 * 1000
@@ -54,6 +55,7 @@ def minor(amount: str, currency: str) -> int | None:
 class Base:
     def __init__(self, promotions_max: int = 1000) -> None:
         self.promotions_max = promotions_max
+        self.ended_max = 100_000  # before they leave memory sooner
         self.events: dict[int, Row] = {}
         self.types: dict[int, Row] = {}
         self.bookings: dict[int, Row] = {}

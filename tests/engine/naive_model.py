@@ -9,6 +9,7 @@ from onsale.tests.engine.naive_base import (
     CLAIMED,
     DONE,
     ENDED,
+    FIVE_MINUTES_MS,
     HOLDING,
     HOUR_MS,
     NOTHING,
@@ -158,11 +159,12 @@ class Model(Events, Money, Cluster, Outside, Onsale):
         return DONE
 
     def on_retire(self, asked: c.Retire) -> Answer:
+        keeps_ms = self.keeps_ms()
         for booking_id in asked.booking_ids:
             booking = self.bookings[booking_id]
             assert booking["status"] in ENDED
             assert not self.unsettled(booking)
-            assert self.now >= booking["ended"] + HOUR_MS
+            assert self.now >= booking["ended"] + keeps_ms
             self._forget_lapse(booking)
             self.shown = {(number, ticket) for number, ticket in self.shown if number != booking_id}
             del self.bookings[booking_id]
@@ -233,6 +235,11 @@ class Model(Events, Money, Cluster, Outside, Onsale):
         closed = [event for event in self.events.values() if event["closed"] and not event["cancelled"]]
         return [(event["id"], self.closes(event) + OVER_MS) for event in closed if self.settled(event)]
 
+    def keeps_ms(self) -> int:
+        """What has ended, in memory."""
+        ended = [each for each in self.bookings.values() if each["status"] in ENDED and not self.unsettled(each)]
+        return FIVE_MINUTES_MS if len(ended) > self.ended_max else HOUR_MS
+
     def next_of(self, booking: Row) -> float:
         """When something happens to this booking by itself."""
         if booking["status"] == "held":
@@ -240,7 +247,7 @@ class Model(Events, Money, Cluster, Outside, Onsale):
         if booking["status"] == "paying":
             return self._lapses(booking)
         if booking["status"] in ENDED and not self.unsettled(booking):
-            return booking["ended"] + HOUR_MS
+            return booking["ended"] + self.keeps_ms()
         return float("inf")
 
     def next_due(self) -> float:

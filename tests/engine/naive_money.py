@@ -5,8 +5,8 @@ from onsale.tests.engine.naive_base import (
     CLAIMED,
     DAY_MS,
     DONE,
+    FIVE_MINUTES_MS,
     HOLDING,
-    HOUR_MS,
     NOTHING,
     SOLD,
     STATUS_NUMBERS,
@@ -228,7 +228,7 @@ class Money(Base):
 
     def on_start_refund(self, asked: c.StartRefund) -> Answer:
         booking = self.bookings.get(asked.booking_id)
-        if booking is None and asked.past is not None and self.now < asked.past_read_ms + HOUR_MS:
+        if booking is None and asked.past is not None and self.now < asked.past_read_ms + FIVE_MINUTES_MS:
             booking = self.archived.get(asked.booking_id)
         if booking is None:
             return no("no_such_booking")

@@ -37,7 +37,7 @@ from onsale.engine.records import (
     User,
 )
 from onsale.engine.restore import restore
-from onsale.engine.rules import chores, event, shared
+from onsale.engine.rules import chores, event, past, shared
 from onsale.engine.state import State, state_hash
 from onsale.engine.status import REFUND_FAILED
 from onsale.engine.table import Changes
@@ -67,6 +67,14 @@ RECORDS: dict[str, type[Any]] = {
     "challenges": Challenge,
 }
 ORDERED = {"keys", "provider_events", "challenges"}  # rows come back in the order in which they came
+
+
+@contextmanager
+def ended_at_most(run: "Run", limit: int) -> Iterator[None]:
+    """So many bookings that have ended stay in memory for an hour."""
+    run.model.ended_max = limit
+    with mock.patch.object(past, "ENDED_KEPT_MAX", limit):
+        yield
 
 
 @contextmanager

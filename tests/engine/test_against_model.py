@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from onsale.engine import commands as c
 from onsale.tests.engine.chance import AFTERWARDS, ONSALE, Chance
-from onsale.tests.engine.run import START_MS, Run, promotions_at_most
+from onsale.tests.engine.run import START_MS, Run, ended_at_most, promotions_at_most
 
 EXAMPLES = int(os.environ.get("ONSALE_EXAMPLES", "0"))
 FULL = settings(max_examples=EXAMPLES or 300, derandomize=not EXAMPLES, database=None, deadline=None)
@@ -107,3 +107,24 @@ def test_engine_and_model_agree_about_what_is_left_to_do_months_later(steps, wai
         chance.step(number)
         run.do_chores()
     run.replay()
+
+
+@settings(FULL, max_examples=EXAMPLES or 100)
+@given(
+    steps=STEPS,
+    capacity=st.sampled_from([4, 6, 9]),
+    chores_max=st.sampled_from([128, 1, 2]),
+    ended_max=st.sampled_from([0, 1, 3]),
+    eager=st.booleans(),
+)
+def test_engine_and_model_agree_about_what_leaves_memory_sooner(steps, capacity, chores_max, ended_max, eager):
+    run = Run(1_000, chores_max)
+    with ended_at_most(run, ended_max):
+        begin(run, 1, capacity, 4)
+        chance = Chance(run)
+        for number in steps:
+            chance.step(number)
+            if eager:
+                run.do_chores()
+        run.do_chores()
+        run.replay()
