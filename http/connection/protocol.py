@@ -287,10 +287,9 @@ class Connection(FrameworkConnection):
         if slots:
             self._send_ready()
         if self._held is not None and not slots:
-            message, body, _ = self._held
-            self._held = None
+            held, self._held = self._held, None
             self._in_framework = True
-            self.serve(message, body)
+            self.serve(held[0], held[1])
         elif self._is_idle():
             self._tell_drained()
             if not self._taking or self._client_is_done:
@@ -302,6 +301,7 @@ class Connection(FrameworkConnection):
         """Count it no more: whoever streams has a bound of its own for that. What the client still sends is dropped."""
         if self.transport is not None and not self._is_stream:
             super().begin_stream()
+            self._reader.forget()
             self._taking = False
             self._shared.connections -= 1
 

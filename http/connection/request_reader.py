@@ -7,6 +7,8 @@ taken out, so whoever asks decides how far ahead a client may run.
 Promises: a request comes out whole or not at all; whatever is wrong with the bytes comes out as a `ClientError`, after
 which the connection cannot be read any further. Never touches a socket or a clock.
 
+Who polls sends the same bytes again and again: a GET whose head is that of the one before is not parsed anew.
+
 The parser is told `response_with_body=False`, with which it reads heads only: it then makes no stream object per body,
 and a fault in one request does not swallow the requests before it in the same packet.
 """
@@ -37,6 +39,7 @@ from .limits import ConnectionLimits
 END_OF_HEAD: Final = b"\r\n\r\n"
 LINE_ENDS: Final = (b"\r", b"\n")
 FIRST_MIN: Final = ord("\r")  # an empty line begins with no more than this
+SAME_HEAD_BYTES_MAX: Final = 1_024  # kept for as long as the connection is
 CHUNKED: Final = -1
 CHUNKED_RAW_FACTOR: Final = 8  # how much larger than its content a chunked body may be: one byte in a chunk takes six
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
@@ -79,6 +82,8 @@ class RequestReader:
         "_parser",
         "_plain",
         "_position",
+        "_same_head",
+        "_same_request",
         "awaited",
         "continue_due",
         "stages",
@@ -100,6 +105,8 @@ class RequestReader:
         self._head_bytes = 0  # of an unfinished head, already given to the parser
         self._head_tail = b""  # its last three, in case its end is split
         self._head_is_ascii = True
+        self._same_head = b""  # of the last request, if it was a plain GET
+        self._same_request: Request | None = None  # what it led to
         self._message: RawRequestMessage | None = None  # whose body is not complete yet
         self._plain = False
         self._body = bytearray()
@@ -137,10 +144,13 @@ class RequestReader:
         ):
             head = buffer[start:end]  # by far the most: it is whole
             self._position = end
+            if head == self._same_head:
+                return self._same_request
             message = self._parse(head, complete=True)
             if not self._head_is_ascii:
                 self._check_decodable(message)
         else:
+            head = b""
             message = self._read_head()
         if message is None:
             return None
@@ -157,7 +167,10 @@ class RequestReader:
             waits = message.version is HttpVersion11
             message = _without_expect(message)
         if not body_bytes:
-            return message, b"", plain
+            request = message, b"", plain
+            if plain and message.method == "GET" and 0 < len(head) <= SAME_HEAD_BYTES_MAX:
+                self._same_head, self._same_request = head, request
+            return request
         if message.compression:
             raise ClientError(415, Code.INVALID_FIELD, "Send the body as it is, without a Content-Encoding.")
         if body_bytes > self._limits.body_bytes_max:
@@ -169,6 +182,10 @@ class RequestReader:
             return message, self._buffer[start:end], plain
         self.continue_due = waits and start == len(self._buffer)
         return self._begin_body(message, body_bytes, plain=plain)
+
+    def forget(self) -> None:
+        """Keep nothing of the last request: there will be no further one."""
+        self._same_head, self._same_request = b"", None
 
     def _read_head(self) -> RawRequestMessage | None:
         buffer = self._buffer

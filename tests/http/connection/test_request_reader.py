@@ -97,3 +97,63 @@ def test_what_the_reader_waits_for_and_when_its_time_begins(loop):
         *[(Awaited.REST_OF_BODY, 4)] * body,
         (Awaited.REQUEST, 4),
     ]
+
+
+class CountingParser:
+    """aiohttp's parser, and how often it was asked."""
+
+    def __init__(self, parser) -> None:
+        self._parser = parser
+        self.asked = 0
+
+    def feed_data(self, data: bytes):
+        self.asked += 1
+        return self._parser.feed_data(data)
+
+    def __getattr__(self, name: str):
+        return getattr(self._parser, name)
+
+
+def test_a_get_that_is_the_one_before_is_not_parsed_again(loop):
+    reader = reader_on(loop)
+    parser = reader._parser = CountingParser(reader._parser)
+
+    def asked(*packets: bytes) -> tuple[int, list[tuple[str, bytes, bool, str]]]:
+        before, got = parser.asked, []
+        for packet in packets:
+            reader.feed(packet)
+            while (request := reader.next()) is not None:
+                message, body, plain = request
+                got.append((message.path, body, plain, message.headers.get("Authorization", "")))
+        return parser.asked - before, got
+
+    poll, other = get("/a?b", "Authorization: Bearer ann"), get("/a?b", "Authorization: Bearer bob")
+    ann, bob = ("/a?b", b"", True, "Bearer ann"), ("/a?b", b"", True, "Bearer bob")
+    assert asked(poll, poll, poll + poll) == (1, [ann] * 4)
+    assert asked(other, poll, poll) == (2, [bob, ann, ann])
+    assert asked(post("/b", b"body"), poll) == (1, [("/b", b"body", True, ""), ann])
+    assert asked(poll[:20], poll[20:]) == (2, [ann]), "in pieces it is read as ever"
+    assert asked(b"\r\n" + poll, poll) == (1, [ann, ann])
+    reader.forget()
+    assert asked(poll, poll) == (1, [ann, ann])
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        get("/c", "Connection: Upgrade", "Upgrade: websocket"),
+        get("/c", "Expect: 100-continue"),
+        get("/c", f"X: {'x' * 1_100}"),
+        get("/c", "Content-Length: 2") + b"{}",
+        get("/c").replace(b"GET", b"HEAD"),
+        post("/b", b""),
+        post("/b", b"{}"),
+    ],
+)
+def test_all_but_plain_small_gets_are_parsed_each_time(loop, request_bytes):
+    reader = RequestReader(BaseProtocol(loop), loop, ConnectionLimits())
+    parser = reader._parser = CountingParser(reader._parser)
+    for asked in (1, 2):
+        reader.feed(request_bytes)
+        assert reader.next() is not None
+        assert parser.asked == asked
