@@ -14,7 +14,6 @@ Never decides what a call means. request_reader.py reads, framework.py has the i
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, cast
@@ -24,32 +23,16 @@ from aiohttp import web
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
 from ...engine.codes import Code
-from ..call import Answer, Call, Reply
+from ..call import Answer, Call
 from ..documents.error_guide import REQUEST_TIMEOUT
 from ..problems import problem
 from .framework import FrameworkConnection
-from .limits import ConnectionLimits, Deadline
+from .limits import Deadline
 from .request_reader import Awaited, ClientError, Request, RequestReader
-from .response_bytes import CLOSE, CONTINUE, INTERNAL_PROBLEM, KEEP_ALIVE, ResponseRenderer, http_problem
-
-Count = Callable[[int, float], None]  # a status, and seconds
-Hot = Callable[[Call, Reply], Count | bool]  # False: not taken. What is to be told of the answer, or True
-Finish = Callable[[Answer], Answer]  # adds what every answer says
+from .response_bytes import CLOSE, CONTINUE, INTERNAL_PROBLEM, KEEP_ALIVE, http_problem
+from .shared import Count, Shared
 
 CUT_SECONDS: Final = 0.1  # for a handler to notice that it was cancelled
-
-
-class Shared:
-    """What all connections of one server have in common."""
-
-    __slots__ = ("connections", "finish", "hot", "limits", "renderer")
-
-    def __init__(self, hot: Hot, finish: Finish, limits: ConnectionLimits) -> None:
-        self.hot = hot
-        self.finish = finish
-        self.limits = limits
-        self.renderer = ResponseRenderer()
-        self.connections = 0  # open now, but for streams
 
 
 class Slot(msgspec.Struct, eq=False, gc=False):
@@ -158,7 +141,10 @@ class Connection(FrameworkConnection):
         finally:
             self._advancing = False
         slots = self._slots
-        if not slots or slots[0].payload is not None or not self._is_plain():
+        payload = slots[0].payload if slots else b""
+        if payload and len(slots) == 1 and self._is_plain():
+            self._send_only(payload)
+        elif payload is not None or not self._is_plain():
             self._settle()
 
     def _go_on(self) -> None:
@@ -254,13 +240,17 @@ class Connection(FrameworkConnection):
         if len(slots) > 1:
             self._loop.call_soon(self._advance)
         elif self._is_plain():
-            slots.popleft()
-            self._deadline.move(self._shared.limits.idle_seconds)  # a write that does not fit moves it again
-            self.transport.write(slot.payload)  # type: ignore[union-attr]
-            if self._paused:
-                self._hold_reading()
+            self._send_only(slot.payload)
         else:
             self._go_on()
+
+    def _send_only(self, payload: bytes) -> None:
+        """The one answer that is owed, where `_is_plain`."""
+        self._slots.popleft()
+        self._deadline.move(self._shared.limits.idle_seconds)  # a write that does not fit moves it again
+        self.transport.write(payload)  # type: ignore[union-attr]
+        if self._paused:
+            self._hold_reading()
 
     def _is_plain(self) -> bool:
         """Nothing else waits for an answer to leave: by far the most."""

@@ -54,10 +54,13 @@ class ResponseRenderer:
             self._heads.clear()
             self._second = second
         head = self._heads.get((status, content_type)) or self._make_head(status, content_type)
+        lines = ""
         for name, value in headers:
-            if not (name.isprintable() and value.isprintable()):
+            line = f"{name}: {value}"
+            if not line.isprintable():
                 raise _not_printable(name, value)
-            connection += f"{name}: {value}\r\n".encode()
+            lines += line + "\r\n"
+        connection += lines.encode()
         if status in _WITHOUT_BODY:
             return b"%b%b\r\n" % (head, connection)
         return b"%b%d\r\n%b\r\n%b" % (head, len(body), connection, b"" if head_only else body)

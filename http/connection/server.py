@@ -11,7 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from .limits import ConnectionLimits
-from .protocol import Connection, Finish, Hot, Shared
+from .protocol import Connection
+from .shared import Finish, Hot, Shared
 
 
 class HotServer(web.Server):
