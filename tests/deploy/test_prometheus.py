@@ -153,7 +153,7 @@ def lease_metrics() -> str:
         role="primary", epoch=1, seq=1, durable_seq=1, checkpoint_seq=1, bookings={}, waiting=0, held=0, events=0,
         lease_valid_seconds=1.0, etcd_reachable=True,
     )  # fmt: skip
-    return Metrics(lambda: reading).render().decode()
+    return b"".join(Metrics(lambda: reading).render()).decode()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -32,7 +32,7 @@ def test_a_node_without_a_copy_says_that_it_has_none() -> None:
     assert (found.role, found.epoch, found.seq, found.takes_writes) == ("replica", 0, 0, False)
     assert found.lag_ms > 3_600_000, "whoever looks for lag must see it"
     assert (found.disk_free_bytes, found.etcd_reachable, found.lease_valid_seconds) == (None, None, None)
-    assert b"onsale_lag_seconds" in Metrics(lambda: found).render()
+    assert b"onsale_lag_seconds" in b"".join(Metrics(lambda: found).render())
 
 
 # --- the events that are shown
