@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from multidict import istr
 
-from .call import JSON, Answer, Call
+from .call import JSON, Answer, Call, RepeatedAnswer
 from .wire.query import to_whole
 
 PRIVATE: Final = "private, no-store"
@@ -50,7 +50,7 @@ class Reading(msgspec.Struct, gc=False):
         if answer is None or seq != self._seq:
             self._seq = seq
             headers = (("Onsale-Seq", str(seq)), *self.headers)
-            answer = self._answer = Answer(200, self.body, headers, self.content_type)
+            answer = self._answer = RepeatedAnswer(200, self.body, headers, self.content_type)
         return answer
 
 

@@ -5,7 +5,7 @@ framework's path and the hot path. A call is answered exactly once, through the 
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,7 @@ class Call(msgspec.Struct, gc=False):
     body: bytes
     remote: str | None = None  # the peer's address
     request_id: str = ""  # once anybody asks for it: see request_ids.py
+    target: Any = None  # once it was looked up, what answers it: see hot.py
 
 
 class Answer(NamedTuple):
@@ -32,6 +33,13 @@ class Answer(NamedTuple):
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
+
+
+class RepeatedAnswer(Answer):
+    """One that is given again and again: whoever writes it to the socket keeps the bytes with it."""
+
+    payload: bytes = b""
+    second: int = 0  # since 1970: the Date in `payload`
 
 
 Reply = Callable[[Answer], None]

@@ -76,9 +76,11 @@ def make_hot(api: Api) -> Callable[[Call, Reply], "_Count | Literal[False]"]:
                 return False
         elif method != "GET" or MIN_SEQ_HEADER in call.headers or not api.gateway.ready:
             return False
-        target = calls[method].get(path) or find_of_event(method, path)
+        target: _Target | None = call.target
         if target is None:
-            return False
+            target = call.target = calls[method].get(path) or find_of_event(method, path)
+            if target is None:
+                return False
         run, count, path, ids = target
         if access_log.is_on or REQUEST_ID in call.headers:
             reply = access_log.traced(api.authenticator, call, method, path, reply)

@@ -66,12 +66,16 @@ class _Page(msgspec.Struct, gc=False):
     from_ms: int = 0
     until_ms: int = 0
 
+    def at_hand(self, state: State, now_ms: int) -> Reading | None:
+        """The page, if nothing can have changed it since it was read."""
+        return self.reading if self.seq == state.seq and self.from_ms <= now_ms < self.until_ms else None
+
     def read(self, state: State, now_ms: int, rows: EventRows) -> Reading:
         """The page as it is now."""
-        reading = self.reading
-        if reading is not None and self.seq == state.seq and self.from_ms <= now_ms < self.until_ms:
+        reading = self.at_hand(state, now_ms)
+        if reading is not None:
             return reading
-        sales = state.sales
+        reading, sales = self.reading, state.sales
         shown = [rows.row(sales[event_id], now_ms) for event_id in self.event_ids if event_id in sales]
         if reading is None or not _same(shown, self.rows):
             self.rows = shown
@@ -119,7 +123,7 @@ class Searches:
             self._forget(query)
             return None
         self._pages.move_to_end(query)
-        return self._read(gateway, page)
+        return page.at_hand(gateway.state, gateway.now_ms()) or self._read(gateway, page)
 
     def ask(self, gateway: Gateway, query: str, min_seq: int, done: Done) -> None:
         """Find the page. `done` is called once, now or later. Raises RefusedError, UnavailableError."""

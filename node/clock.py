@@ -31,5 +31,9 @@ class Clock:
         self._now_ms += passed_ms
         off_ms = self._wall() * 1000 - self._now_ms
         allowed_ms = passed_ms * _SLEW
-        self._now_ms += max(-allowed_ms, min(allowed_ms, off_ms))
+        if off_ms > allowed_ms:  # min() and max() take thrice as long, and everybody asks
+            off_ms = allowed_ms
+        elif off_ms < -allowed_ms:
+            off_ms = -allowed_ms
+        self._now_ms += off_ms
         return int(self._now_ms)

@@ -26,7 +26,7 @@ def get_events(api: Api, call: Call, reply: Reply, min_seq: int = 0) -> None:
     """A search; with `min_seq`, by an index that has got so far. Raises RefusedError where nothing is waited for."""
     gateway, searches = api.gateway, api.searches
     kept = searches.kept(gateway, call.query)
-    if kept is not None and min_seq <= gateway.search_seq:
+    if kept is not None and (not min_seq or min_seq <= gateway.search_seq):
         _show(api, call, reply, kept, gateway.search_seq)
         return
 

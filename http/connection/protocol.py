@@ -18,7 +18,6 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Final, cast
 
-import msgspec
 from aiohttp import web
 from aiohttp.http import HttpVersion11, RawRequestMessage
 
@@ -26,24 +25,14 @@ from ...engine.codes import Code
 from ..call import Answer, Call
 from ..documents.error_guide import REQUEST_TIMEOUT
 from ..problems import problem
+from .exchange import Slot, call_of
 from .framework import FrameworkConnection
 from .limits import Deadline
 from .request_reader import Awaited, ClientError, Request, RequestReader
 from .response_bytes import CLOSE, CONTINUE, INTERNAL_PROBLEM, KEEP_ALIVE, http_problem
-from .shared import Count, Shared
+from .shared import Shared
 
 CUT_SECONDS: Final = 0.1  # for a handler to notice that it was cancelled
-
-
-class Slot(msgspec.Struct, eq=False, gc=False):
-    """A place in the order of a connection's answers."""
-
-    head_only: bool = False
-    is_old: bool = False  # HTTP/1.0
-    payload: bytes | None = None
-    status: int = 0  # of the answer
-    count: Count | None = None  # to be told of it, and how long it took
-    began: float = 0.0
 
 
 class Connection(FrameworkConnection):
@@ -56,6 +45,8 @@ class Connection(FrameworkConnection):
         "_drained",
         "_held",
         "_in_framework",
+        "_last_call",
+        "_last_request",
         "_lingering",
         "_reader",
         "_reading_is_held",
@@ -74,6 +65,8 @@ class Connection(FrameworkConnection):
         self._slots: deque[Slot] = deque()  # answers owed, in order
         self._held: Request | None = None  # for the framework, once no answer is owed
         self._in_framework = False
+        self._last_request: Request | None = None  # what came twice
+        self._last_call: Call | None = None  # and the call that it is
         self._taking = True  # False once no further request of this connection will be answered
         self._client_is_done = False  # it closed its sending side
         self._lingering = False  # everything is answered, the client may still be reading
@@ -99,7 +92,12 @@ class Connection(FrameworkConnection):
             self._deadline.move(shared.limits.idle_seconds)
 
     def data_received(self, data: bytes) -> None:
-        if self._taking:
+        if not self._taking:
+            return
+        request = self._reader.again(data)
+        if request is not None and not self._slots and not self._in_framework and self._is_plain():
+            self._take_again(request)
+        else:
             self._reader.feed(data)
             self._advance()
 
@@ -168,27 +166,31 @@ class Connection(FrameworkConnection):
             message, body, plain = request
             if message.should_close:
                 self._taking = False
-            if not (plain and self._offer(message, body)):
+            if not (plain and self._offer(call_of(message, body, self._remote), message)):
                 self._held = request
             elif not self._reader.unread_bytes:
                 return
 
-    def _offer(self, message: RawRequestMessage, body: bytes) -> bool:
+    def _take_again(self, request: Request) -> None:
+        """Take the last request once more, with nothing else under way: what was found out about it still holds."""
+        call = self._last_call
+        if call is None or request is not self._last_request:
+            call = self._last_call = call_of(*request[:2], self._remote)
+            self._last_request = request
+        call.request_id = ""  # each has its own
+        if not self._offer(call, request[0]):
+            self._held = request
+            self._settle()
+
+    def _offer(self, call: Call, message: RawRequestMessage) -> bool:
         """Whether `hot` has taken it. An exception in there is ours, and answered in its place."""
-        target = message.path
-        if "#" in target or target[0] != "/":
-            path, query = message.url.raw_path, message.url.raw_query_string
-        else:
-            path, _, query = target.partition("?")
-        method = message.method
-        slot = Slot(method == "HEAD", message.version is not HttpVersion11)
+        slot = Slot(call.method == "HEAD", message.version is not HttpVersion11)
         self._slots.append(slot)
-        call = Call(method, path, query, message.headers, body, self._remote)
         began = perf_counter()
         try:
             taken = self._shared.hot(call, partial(self.answer, slot))
         except Exception:  # noqa: BLE001 - log_exception logs it
-            self.log_exception("Error in the hot path at %s %s", method, path)
+            self.log_exception("Error in the hot path at %s %s", call.method, call.path)
             if slot.payload is None:
                 self.answer(slot, self.finish(INTERNAL_PROBLEM))
             return True
@@ -196,7 +198,7 @@ class Connection(FrameworkConnection):
             if slot.payload is None:
                 self._slots.pop()
                 return False
-            self.logger.error("The hot path answered %s %s and then said it would not", method, path)
+            self.logger.error("The hot path answered %s %s and then said it would not", call.method, call.path)
         elif taken is not True:
             if slot.payload is None:
                 slot.count, slot.began = taken, began
@@ -292,6 +294,7 @@ class Connection(FrameworkConnection):
         if self.transport is not None and not self._is_stream:
             super().begin_stream()
             self._reader.forget()
+            self._last_request = self._last_call = None
             self._taking = False
             self._shared.connections -= 1
 

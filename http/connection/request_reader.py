@@ -121,6 +121,11 @@ class RequestReader:
         """Bytes fed but not looked at."""
         return len(self._buffer) - self._position
 
+    def again(self, data: bytes) -> Request | None:
+        """What `data` asks, if that is the last request once more; it is not to be fed then. None: look closer."""
+        usual = self._position == len(self._buffer) and self.awaited is Awaited.REQUEST
+        return self._same_request if usual and data == self._same_head else None
+
     def feed(self, data: bytes) -> None:
         self._buffer = self._buffer[self._position :] + data if self._position < len(self._buffer) else data
         self._position = 0

@@ -9,7 +9,7 @@ import http
 import time
 
 from ...engine.codes import Code
-from ..call import Answer
+from ..call import Answer, RepeatedAnswer
 from ..problems import problem
 from ..request_ids import identified
 
@@ -48,8 +48,11 @@ class ResponseRenderer:
 
         Raises ValueError for a header that holds a line break or another control character.
         """
-        status, body, headers, content_type = answer if answer.status < 400 else identified(answer)
         second = int(time.time())
+        repeated = type(answer) is RepeatedAnswer and not head_only and not connection
+        if repeated and answer.second == second:  # type: ignore[attr-defined]
+            return answer.payload  # type: ignore[attr-defined,no-any-return]
+        status, body, headers, content_type = answer if answer.status < 400 else identified(answer)
         if second != self._second:
             self._heads.clear()
             self._second = second
@@ -63,7 +66,10 @@ class ResponseRenderer:
         connection += lines.encode()
         if status in _WITHOUT_BODY:
             return b"%b%b\r\n" % (head, connection)
-        return b"%b%d\r\n%b\r\n%b" % (head, len(body), connection, b"" if head_only else body)
+        payload = b"%b%d\r\n%b\r\n%b" % (head, len(body), connection, b"" if head_only else body)
+        if repeated:
+            answer.payload, answer.second = payload, second  # type: ignore[attr-defined]
+        return payload
 
     def _make_head(self, status: int, content_type: str) -> bytes:
         date = email.utils.formatdate(self._second, usegmt=True)

@@ -114,13 +114,17 @@ class CountingParser:
         return getattr(self._parser, name)
 
 
-def test_a_get_that_is_the_one_before_is_not_parsed_again(loop):
+@pytest.mark.parametrize("again", [True, False])
+def test_a_get_that_is_the_one_before_is_not_parsed_again(loop, *, again):
     reader = reader_on(loop)
     parser = reader._parser = CountingParser(reader._parser)
 
     def asked(*packets: bytes) -> tuple[int, list[tuple[str, bytes, bool, str]]]:
         before, got = parser.asked, []
         for packet in packets:
+            if again and (request := reader.again(packet)) is not None:
+                got.append((request[0].path, *request[1:], request[0].headers.get("Authorization", "")))
+                continue
             reader.feed(packet)
             while (request := reader.next()) is not None:
                 message, body, plain = request
@@ -136,6 +140,32 @@ def test_a_get_that_is_the_one_before_is_not_parsed_again(loop):
     assert asked(b"\r\n" + poll, poll) == (1, [ann, ann])
     reader.forget()
     assert asked(poll, poll) == (1, [ann, ann])
+
+
+def test_the_same_bytes_elsewhere_are_not_the_same_request(loop):
+    reader = reader_on(loop)
+    poll = get("/a")
+    assert reader.again(poll) is None, "there was none before"
+    reader.feed(poll)
+    request = reader.next()
+    assert reader.again(poll) is request is not None
+    for begun, awaited in ((get("/b")[:-2], Awaited.REST_OF_HEAD), (post("/b", poll * 2)[:-60], Awaited.REST_OF_BODY)):
+        reader = reader_on(loop)
+        reader.feed(poll)
+        assert reader.next() is not None
+        reader.feed(begun)
+        assert reader.next() is None
+        assert reader.awaited is awaited
+        assert reader.again(poll) is None, "they go on with what was begun"
+    reader = reader_on(loop)
+    reader.feed(poll + poll)
+    assert reader.next() is not None
+    assert reader.again(poll) is None, "one before it is to be taken first"
+    assert reader.next() is not None
+    assert reader.again(poll) is not None
+    reader.forget()
+    assert reader.again(poll) is None
+    assert reader.again(b"") is None
 
 
 @pytest.mark.parametrize(
@@ -154,6 +184,7 @@ def test_all_but_plain_small_gets_are_parsed_each_time(loop, request_bytes):
     reader = RequestReader(BaseProtocol(loop), loop, ConnectionLimits())
     parser = reader._parser = CountingParser(reader._parser)
     for asked in (1, 2):
+        assert reader.again(request_bytes) is None
         reader.feed(request_bytes)
         assert reader.next() is not None
         assert parser.asked == asked

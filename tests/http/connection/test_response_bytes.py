@@ -1,8 +1,8 @@
 import pytest
 
-from onsale.http.call import Answer
+from onsale.http.call import Answer, RepeatedAnswer
 from onsale.http.connection import response_bytes
-from onsale.http.connection.response_bytes import CLOSE, ResponseRenderer
+from onsale.http.connection.response_bytes import CLOSE, KEEP_ALIVE, ResponseRenderer
 
 
 @pytest.fixture(name="clock")
@@ -30,6 +30,17 @@ def test_the_date_follows_the_clock(clock):
     assert b"10:00:00 GMT" in renderer.render(Answer(200, b""))
     clock[0] += 0.05
     assert b"10:00:01 GMT" in renderer.render(Answer(200, b""))
+
+
+def test_a_repeated_answer_is_rendered_once_a_second_and_differs_from_no_other(clock):
+    renderer = ResponseRenderer()
+    repeated, once = (kind(200, b"{}", (("Onsale-Seq", "7"),)) for kind in (RepeatedAnswer, Answer))
+    first = renderer.render(repeated)
+    assert renderer.render(repeated) is first
+    for asked in ({}, {"head_only": True}, {"connection": CLOSE}, {"connection": KEEP_ALIVE}, {}):
+        assert renderer.render(repeated, **asked) == renderer.render(once, **asked)
+    clock[0] += 1
+    assert renderer.render(repeated) == renderer.render(once) != first
 
 
 @pytest.mark.parametrize("status", [204, 304])
