@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from itertools import islice
 
+from .blocks import Scattered
+
 
 class Deadlines:
     __slots__ = ("_heap", "_moments", "count")
 
     def __init__(self) -> None:
         # by time: the id that is due then, or several in the order in which they were added
-        self._moments: dict[int, int | dict[int, None]] = {}
+        self._moments: Scattered[int | dict[int, None]] = Scattered()
         # every moment, and some that are empty by now; the first is never empty
         self._heap: list[int] = []
         self.count = 0

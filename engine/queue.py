@@ -12,6 +12,7 @@ then positions count some people too many, and no one too few.
 from collections import deque
 from collections.abc import Mapping
 
+from .blocks import ByName
 from .limits import ADMITTED_PER_STEP_MAX, PLACES_MAX, PLACES_PASSED_PER_STEP_MAX
 from .lot import Lot
 from .records import Place, Room
@@ -28,7 +29,7 @@ class Queue:
 
     def __init__(self, room: Room) -> None:
         self.room = room
-        self.by_user: dict[str, Place] = {}  # each one's latest place
+        self.by_user: ByName[Place] = ByName()  # each one's latest place
         self.due_ms: int | None = None  # as it stands in State.rooms_due
         self._left: set[int] = set()  # numbers of those who left before it was their turn
         self._tree: dict[int, int] = {}  # Fenwick tree over the same, by number

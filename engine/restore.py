@@ -51,8 +51,13 @@ def restore(counters: dict[str, int], *, expected_hash: str | None = None, **row
         old = expected_hash is None
         _restore_plain(state.payments, _without_answered_keys(rows["payments"]) if old else rows["payments"])
         _restore_plain(state.refunds, _without_told_keys(rows["refunds"]) if old else rows["refunds"])
+        orders: dict[str, deque[Any]] = {
+            "keys": state.key_order,
+            "provider_events": state.provider_event_order,
+            "challenges": state.challenge_order,
+        }
         for name in state.tables.keys() - {"events", "ticket_types", "users", "bookings", "payments", "refunds"}:
-            _restore_plain(state.tables[name], rows[name])
+            _restore_plain(state.tables[name], _noted(rows[name], orders[name]) if name in orders else rows[name])
         # before anything is built on them: bytes that were changed could ask for a line of any length
         if expected_hash is not None and state_hash(state) != expected_hash:
             raise InconsistentRowsError("the rows do not add up to the hash that was stored with them")
@@ -69,6 +74,12 @@ def _restore_plain(table: Table[Any, Any], rows: Iterable[Any]) -> None:
         if key_of is None:
             key_of = attrgetter(type(row).__struct_fields__[0])
         put(key_of(row), row)
+
+
+def _noted(rows: Iterable[Any], order: deque[Any]) -> Iterator[Any]:
+    for row in rows:
+        order.append(row)
+        yield row
 
 
 def _without_answered_keys(payments: Iterable[Payment]) -> Iterator[Payment]:
@@ -166,9 +177,6 @@ def _derive(state: State) -> None:
     _count_owed(state)
     restore_seats(state)
     restore_rooms(state)
-    state.provider_event_order = deque(state.provider_events.rows.values())
-    state.challenge_order = deque(state.challenges.rows.values())
-    state.key_order = deque(state.keys.rows.values())
 
 
 def _count_owed(state: State) -> None:

@@ -5,6 +5,7 @@ Owns the indexes of one event, derived from the rows of its bookings; changes/ k
 
 from collections.abc import Iterable
 
+from .blocks import ByName
 from .limits import PAID_KEPT_MS
 from .line import Line
 from .queue import Queue
@@ -59,8 +60,8 @@ class Sale:
         self.types_by_name: dict[str, TicketType] = {}
         self.lines: dict[int, Line] = {}
         # by user, what counts against the limit; nearly always one booking, so it stands there itself
-        self.claims: dict[str, Booking | Claims] = {}
-        self.lapsed: dict[str, int] = {}  # by user, the booking that lapsed last and is still in memory
+        self.claims: ByName[Booking | Claims] = ByName()
+        self.lapsed: ByName[int] = ByName()  # by user, the booking that lapsed last and is still in memory
         self.settled = 0  # bookings in memory with `is_settled`
         self.archived = 0  # tickets sold whose bookings have left memory
         self.archive_ms = 0  # when the next of them may; 0: there are none, or the sale is not over

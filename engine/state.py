@@ -7,9 +7,9 @@ Owns the shape of the state and how an index follows from a row; sale.py has wha
 from collections import deque
 from hashlib import blake2b
 
+from .blocks import ByDigest, ByName, Numbered
 from .deadlines import Deadlines
 from .limits import ENDED_KEPT_MS, QUANTITY_MAX, WARN_BEFORE_MS_MAX
-from .numbered import Numbered
 from .records import (
     Booking,
     Challenge,
@@ -104,22 +104,22 @@ class State:
         self.mail = 0  # 1: notices are owed by e-mail
         self.events: Table[int, Event] = Table("events")
         self.ticket_types: Table[int, TicketType] = Table("ticket_types")
-        self.users: Table[str, User] = Table("users")
+        self.users: Table[str, User] = Table("users", ByName)
         self.bookings: Table[int, Booking] = Table("bookings", Numbered)
-        self.payments: Table[int, Payment] = Table("payments")
-        self.refunds: Table[int, Refund] = Table("refunds")
-        self.keys: Table[bytes, Key] = Table("keys")
+        self.payments: Table[int, Payment] = Table("payments", Numbered)
+        self.refunds: Table[int, Refund] = Table("refunds", Numbered)
+        self.keys: Table[bytes, Key] = Table("keys", ByDigest, ordered=True)
         self.members: Table[str, Member] = Table("members")
         self.epochs: Table[int, Epoch] = Table("epochs")  # in their order, the last EPOCHS_KEPT of them
         self.secrets: Table[str, Secret] = Table("secrets")
-        self.entries: Table[int, Entry] = Table("entries")  # by entry_id
-        self.deliveries: Table[int, Delivery] = Table("deliveries")
-        self.provider_events: Table[str, ProviderEvent] = Table("provider_events")
+        self.entries: Table[int, Entry] = Table("entries", Numbered)  # by entry_id
+        self.deliveries: Table[int, Delivery] = Table("deliveries", Numbered)
+        self.provider_events: Table[str, ProviderEvent] = Table("provider_events", ByName, ordered=True)
         self.concerns: Table[str, Concern] = Table("concerns")
         self.rooms: Table[int, Room] = Table("rooms")  # by event
         self.places: Table[int, Place] = Table("places", Numbered)  # by place_id
         self.seat_maps: Table[int, SeatMap] = Table("seat_maps")  # by event
-        self.challenges: Table[bytes, Challenge] = Table("challenges")
+        self.challenges: Table[bytes, Challenge] = Table("challenges", ByDigest, ordered=True)
         self.notices: list[Notice] = []  # made since the last checkpoint took them
         # derived
         self.sales: dict[int, Sale] = {}

@@ -60,7 +60,7 @@ class Changes(Generic[K, R]):
 
     @property
     def changed_rows(self) -> Iterator[bytes]:
-        """Encoded as arrays, in the order in which they changed first where they are in a dict. Once complete, any
+        """Encoded as arrays, in the order in which they changed first where the table is `ordered`. Once complete, any
         thread may read them.
         """
         return map(self.encoded.__getitem__, self.changed)
@@ -117,12 +117,16 @@ class Changes(Generic[K, R]):
 class Table(Generic[K, R]):
     __slots__ = ("archived", "changed", "forgotten", "hash_settled", "mapping", "name", "recalled", "rows", "taken")
 
-    def __init__(self, name: str, mapping: Callable[[], MutableMapping[K, Any]] = dict) -> None:
-        """`mapping` makes what holds rows; another than a dict for tables that grow large."""
+    def __init__(
+        self, name: str, mapping: Callable[[], MutableMapping[K, Any]] = dict, *, ordered: bool = False
+    ) -> None:
+        """`mapping` makes what holds rows; another than a dict for tables that grow large. `ordered`: a checkpoint is
+        given what changed in the order in which it did.
+        """
         self.name = name.encode() + b"\0"
-        self.mapping: Callable[[], MutableMapping[K, Any]] = mapping
+        self.mapping: Callable[[], MutableMapping[K, Any]] = dict if ordered else mapping  # of what changed
         self.rows: MutableMapping[K, R] = mapping()
-        self.changed: MutableMapping[K, R] = mapping()
+        self.changed: MutableMapping[K, R] = self.mapping()
         self.archived: dict[K, R] = {}
         self.forgotten: dict[K, R] = {}
         self.recalled: dict[K, None] = {}

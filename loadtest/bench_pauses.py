@@ -52,7 +52,10 @@ class ProbedNode:
             connection.close()
 
     def metric(self, name: str) -> float:
-        found = re.search(rf"^{name} (\S+)$", self.get("/metrics").decode(), re.MULTILINE)
+        family = re.match(r"\w+", name)
+        assert family is not None
+        text = self.get(f"/metrics?names={family.group()}").decode()  # the others would be part of what is measured
+        found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
         return float(found.group(1)) if found else 0.0
 
     def end(self) -> None:

@@ -32,7 +32,7 @@ def keyed(state: State, fact: f.Keyed) -> None:
         if keys.rows.get(oldest.digest) is oldest:
             keys.drop(oldest.digest, archive=False)
             forgotten += 1
-    if fact.digest in keys.rows:  # its time was over, so it begins anew, at the end of the order
+    if known is not None and fact.digest in keys.rows:  # its time was over, so it begins anew, at the end of the order
         keys.drop(fact.digest, archive=False)
     key = Key(fact.digest, fact.fingerprint, fact.reply, state.at_ms)
     keys.add(fact.digest, key)

@@ -72,10 +72,10 @@ def check_settling(state: State) -> None:
 
 def check_provider(state: State) -> None:
     """News stand in the order they came, oldest first; what a person must decide is counted."""
-    news = list(state.provider_events.rows.values())
-    order = list(state.provider_event_order)
+    news, order = state.provider_events.rows, list(state.provider_event_order)
     assert len(order) == len(news), f"{len(order)} pieces of news are in order, {len(news)} are there"
-    assert all(one is other for one, other in zip(order, news, strict=True)), "the news are in another order"
+    assert len({one.id for one in order}) == len(order), "news stand twice in the order"
+    assert all(news.get(one.id) is one for one in order), "news stand in the order that are not there"
     assert all(one.at_ms <= other.at_ms for one, other in pairwise(order)), (
         "the news are not in the order of their time"
     )

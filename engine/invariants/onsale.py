@@ -133,7 +133,8 @@ def _check_turns(state: State) -> None:
 
 def check_challenges(state: State) -> None:
     """Those that were used stand in the order of their use, each once."""
-    rows, order = list(state.challenges.rows.values()), list(state.challenge_order)
+    rows, order = state.challenges.rows, list(state.challenge_order)
     assert len(rows) == len(order), f"{len(order)} challenges are in order, {len(rows)} are there"
-    assert all(one is other for one, other in zip(order, rows, strict=True)), "the challenges are in another order"
-    assert all(row.digest == key for key, row in state.challenges.rows.items()), "a challenge stands under another's"
+    assert all(row.digest == key for key, row in rows.items()), "a challenge stands under another's"
+    assert len({one.digest for one in order}) == len(order), "challenges stand twice in the order"
+    assert all(rows.get(one.digest) is one for one in order), "challenges stand in the order that are not there"

@@ -86,24 +86,24 @@ class Ours:
         return self.refunded(refund_id)
 
     def payment(self, payment_id: int) -> Payment:
-        return (self.state.payments.rows | self.state.payments.archived)[payment_id]
+        return {**self.state.payments.rows, **self.state.payments.archived}[payment_id]
 
     def refunded(self, refund_id: int) -> Refund:
-        return (self.state.refunds.rows | self.state.refunds.archived)[refund_id]
+        return {**self.state.refunds.rows, **self.state.refunds.archived}[refund_id]
 
     # --- as node.history.History
 
     async def payments(self, ids: Collection[int]) -> dict[int, Payment]:
         self.reads += 1
-        known = self.state.payments.rows | self.state.payments.archived
+        known = {**self.state.payments.rows, **self.state.payments.archived}
         return {each: known[each] for each in ids if each in known}
 
     async def refunds(self, ids: Collection[int]) -> dict[int, Refund]:
-        known = self.state.refunds.rows | self.state.refunds.archived
+        known = {**self.state.refunds.rows, **self.state.refunds.archived}
         return {each: known[each] for each in ids if each in known}
 
     async def old_payments_referred_to(self, references: Collection[str]) -> list[Payment]:
-        known = self.state.payments.rows | self.state.payments.archived
+        known = {**self.state.payments.rows, **self.state.payments.archived}
         return [each for each in known.values() if each.provider_reference in references]
 
 

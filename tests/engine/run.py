@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from operator import attrgetter
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -66,7 +67,20 @@ RECORDS: dict[str, type[Any]] = {
     "seat_maps": SeatMap,
     "challenges": Challenge,
 }
-ORDERED = {"keys", "provider_events", "challenges"}  # rows come back in the order in which they came
+ORDERED = {  # rows that come back in the order in which they came, which is kept beside them
+    "keys": attrgetter("key_order"),
+    "provider_events": attrgetter("provider_event_order"),
+    "challenges": attrgetter("challenge_order"),
+}
+
+
+def keys_as_stored(state: State, name: str) -> list[Any]:
+    """The keys of a table in the order in which a database gives its rows back."""
+    rows = state.tables[name].rows
+    if name not in ORDERED:
+        return sorted(rows)
+    keys = {id(row): key for key, row in rows.items()}
+    return [keys[id(row)] for row in ORDERED[name](state) if id(row) in keys]
 
 
 @contextmanager
@@ -118,7 +132,7 @@ class Database:
 
     def read(self, state: State) -> Stored:
         rows = {name: list(table.values()) for name, table in self.tables.items()}
-        for name in rows.keys() - ORDERED:
+        for name in rows.keys() - ORDERED.keys():
             rows[name] = [row for _, row in sorted(self.tables[name].items())]
         return Stored(state.counters(), state_hash(state), rows)
 

@@ -2,6 +2,7 @@
 
 from copy import copy
 
+import msgspec
 import pytest
 
 from onsale.engine import commands as c
@@ -159,8 +160,8 @@ SPOILT = {
     "was made at": lambda s: setattr(row(s, 3), "created_ms", 10**15),
     "does not know that it was booked": lambda s: setattr(night(s).event, "booked", False),
     "is no lapsed one": lambda s: night(s).lapsed.update(ann=1),
-    "is not that of the table": lambda s: s.state.key_order.reverse(),
-    "not that of the table": lambda s: s.state.key_order.append(s.state.key_order[-1]),
+    "a key is not in the order": lambda s: s.state.key_order.popleft(),
+    "not in the order once": lambda s: s.state.key_order.append(s.state.key_order[-1]),
     "order of their time": lambda s: s.state.key_order.appendleft(Key(b"gone", b"", b"", 10**15)),
     "the hash does not follow": lambda s: setattr(night(s).event, "name", "Day"),
     "counts as changed": lambda s: s.state.bookings.changed.update({1: copy(row(s, 1))}),
@@ -208,7 +209,12 @@ SPOILT = {
     "is to be shown yet": lambda s: setattr(entry(s), "at_ms", 10**15),
     "was shown, and the booking has status": lambda s: setattr(entry(s), "id", move_entry(s, 3)),
     "pieces of news are in order": lambda s: s.state.provider_event_order.pop(),
-    "the news are in another order": lambda s: s.state.provider_event_order.reverse(),
+    "news stand twice in the order": lambda s: s.state.provider_event_order.append(
+        (s.state.provider_event_order.pop(), s.state.provider_event_order[0])[1]
+    ),
+    "news stand in the order that are not there": lambda s: s.state.provider_event_order.append(
+        msgspec.structs.replace(s.state.provider_event_order.pop())
+    ),
     "the news are not in the order of their time": lambda s: setattr(s.state.provider_event_order[0], "at_ms", 10**15),
     "is another one": lambda s: setattr(s.state.concerns.rows["dispute:dp_1"], "kind", "paid_twice"),
     "is to be closed yet": lambda s: setattr(s.state.concerns.rows["dispute:dp_1"], "closed_ms", 10**15),

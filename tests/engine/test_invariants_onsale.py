@@ -60,7 +60,12 @@ SPOILT: dict[str, Callable[[History], object]] = {
     "emptying differs": lambda h: h.state.rooms_emptying.update({1: None}),
     "is another's": lambda h: setattr(room(h), "event_id", 2),
     "challenges are in order": lambda h: h.state.challenge_order.pop(),
-    "challenges are in another order": lambda h: h.state.challenge_order.reverse(),
+    "challenges stand twice in the order": lambda h: h.state.challenge_order.append(
+        (h.state.challenge_order.pop(), h.state.challenge_order[0])[1]
+    ),
+    "challenges stand in the order that": lambda h: h.state.challenge_order.append(
+        Challenge(h.state.challenge_order.pop().digest, 5)
+    ),
     "a challenge stands under": lambda h: setattr(h.state.challenge_order[0], "digest", b"x" * 16),
     "4 challenges are in order, 5": lambda h: h.state.challenges.rows.update({b"y" * 16: Challenge(b"y" * 16, 5)}),
     "seat maps and seatings differ": lambda h: setattr(h.state.sales[1], "seating", None),

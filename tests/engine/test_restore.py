@@ -12,14 +12,14 @@ from onsale.engine.state import State, state_hash
 from onsale.engine.status import EXPIRED
 from onsale.tests.engine.histories import HOLD_MS, START_MS, History, booking_id_of
 from onsale.tests.engine.rich_histories import play, played, rich_history
-from onsale.tests.engine.run import ORDERED, RECORDS
+from onsale.tests.engine.run import RECORDS, keys_as_stored
 
 
 def stored_rows(state: State) -> dict[str, Any]:
     """Copies of all rows, in the order in which a database gives them back."""
     rows: dict[str, Any] = {}
     for name, table in state.tables.items():
-        keys = list(table.rows) if name in ORDERED else sorted(table.rows)
+        keys = keys_as_stored(state, name)
         rows[name] = [decode(encode(table.rows[key]), type=RECORDS[name]) for key in keys]
     return rows
 

@@ -210,7 +210,7 @@ class EngineGateway:
         return [each for each in notices if each.user_id == user_id and each.id < before_id][:limit]
 
     async def refunds_of(self, booking_id: int) -> list[Refund]:
-        known = self._refunds | self.state.refunds.rows
+        known = {**self._refunds, **self.state.refunds.rows}
         return [known[each] for each in sorted(known) if known[each].booking_id == booking_id]
 
     async def facts(self, after_seq: int, limit: int) -> list[dict[str, Any]]:

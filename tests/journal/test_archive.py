@@ -79,8 +79,8 @@ async def test_payments_and_refunds_are_found_by_their_ids(path: Path, archive: 
     with closing(Checkpoint(path)) as checkpoint:
         for batch in rich_history(seed).batches:
             play(state, [batch])
-            payments |= state.payments.changed | state.payments.archived
-            refunds |= state.refunds.changed | state.refunds.archived
+            payments |= {**state.payments.changed, **state.payments.archived}
+            refunds |= {**state.refunds.changed, **state.refunds.archived}
             checkpoint.write(*take(state))
     assert len(payments) > len(state.payments.rows)
     assert len(refunds) > len(state.refunds.rows)

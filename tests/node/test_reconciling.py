@@ -57,7 +57,7 @@ class Node:
 
     def list_all(self, *but: int) -> None:
         """The provider has what succeeded here."""
-        rows = (self.ours.state.payments.rows | self.ours.state.payments.archived).values()
+        rows = {**self.ours.state.payments.rows, **self.ours.state.payments.archived}.values()
         self.theirs.on_books = [listed(each) for each in rows if each.id not in but]
 
     async def run(self, since_ms: int = 0) -> Reconciliation:
