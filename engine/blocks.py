@@ -2,9 +2,8 @@
 
 Owns the blocks. A dict doubles when it is full, and moves everything it holds: of a million rows that takes 50 ms, of
 five million a second, in which nobody is answered. Here only a block does: of about a thousand neighbouring numbers, or
-of one of a thousand parts of keys of any other kind, once there are enough of them to be worth it. Which part
-does not depend on the process: equal states go through their rows alike. All behave as a dict would, but for the order:
-by blocks as they first came, within a block as they came.
+of one of some hundred parts of keys of any other kind. Which part does not depend on the process: equal states go
+through their rows alike. All behave as a dict would, but for the order: by blocks, within a block as they came.
 """
 
 from abc import abstractmethod
@@ -43,7 +42,7 @@ class _Blocks(MutableMapping[K, R]):
     __slots__ = ("_blocks", "_count")
 
     def __init__(self) -> None:
-        self._blocks: dict[int, dict[K, R]] = {}  # none is empty
+        self._blocks: dict[int, dict[K, R]] = {}  # none is empty, but for ByDigest
         self._count = 0
 
     @abstractmethod
@@ -133,7 +132,39 @@ class Numbered(_Blocks[int, R]):
         return default if block is None else block.get(key, default)
 
 
+class ByDigest(_Blocks[bytes, R]):
+    """By digests, whose first byte is as good as drawn by lot: a block for each, from the beginning on."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._blocks = {number: {} for number in range(256)}
+
+    def _block_of(self, key: bytes) -> int:
+        return key[0]
+
+    def __getitem__(self, key: bytes) -> R:
+        return self._blocks[key[0]][key]
+
+    def __delitem__(self, key: bytes) -> None:
+        del self._blocks[key[0]][key]
+        self._count -= 1
+
+    def get(self, key: bytes, default: R | None = None) -> R | None:  # type: ignore[override]
+        return self._blocks[key[0]].get(key, default)
+
+    def popitem(self) -> tuple[bytes, R]:
+        for block in reversed(self._blocks.values()):
+            if block:
+                self._count -= 1
+                return block.popitem()
+        raise KeyError("there are no rows")
+
+
 class _Spread(_Blocks[K, R]):
+    """By keys of which there may be many: the first in one block, all further ones in parts."""
+
     __slots__ = ()
 
     def _block_of(self, key: K) -> int:
@@ -161,18 +192,8 @@ class Scattered(_Spread[int, R]):
         return key % PARTS
 
 
-class ByDigest(_Spread[bytes, R]):
-    """By bytes."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def _part_of(key: bytes) -> int:
-        return crc32(key) % PARTS
-
-
 class ByName(_Spread[str, R]):
-    """By text."""
+    """By text of any kind."""
 
     __slots__ = ()
 

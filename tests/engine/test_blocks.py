@@ -21,7 +21,7 @@ steps = st.lists(st.tuples(st.sampled_from(["set", "delete", "pop"]), keys, st.i
 KINDS: dict[type, Callable[[int], Any]] = {
     Numbered: int,
     Scattered: int,
-    ByDigest: lambda number: b"%d" % number,
+    ByDigest: lambda number: b"%c%d" % (number % 251, number),
     ByName: "é{}".format,
 }
 
@@ -68,12 +68,12 @@ def test_keys_of_another_kind_are_not_there(kind: type, other: object) -> None:
     assert other not in rows
 
 
-@pytest.mark.parametrize("kind", [ByDigest, ByName])
+@pytest.mark.parametrize("kind", [Scattered, ByName])
 def test_no_part_holds_much_more_than_its_share(kind: type) -> None:
     """Names that people have, with one end."""
     rows = kind()
     for number in range(FIRST_ROWS_MAX + 50 * PARTS):
-        rows[f"someone-{number}@example.com" if kind is ByName else b"%08d" % number] = number
+        rows[f"someone-{number}@example.com" if kind is ByName else number * 7] = number
     first, *sizes = [len(block) for block in rows.blocks()]
     assert first == FIRST_ROWS_MAX
     assert len(sizes) == PARTS
