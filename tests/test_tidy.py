@@ -26,6 +26,7 @@ MAY_IMPORT = {
 JOURNAL_MAY_IMPORT_OF_ENGINE = {"engine.records", "engine.table"}
 ENGINE_MAY_IMPORT = {
     "__future__",
+    "abc",
     "array",
     "collections",
     "dataclasses",
@@ -42,6 +43,7 @@ ENGINE_MAY_IMPORT = {
     "types",
     "typing",
     "unicodedata",
+    "zlib",
 }
 ENGINE_MUST_NOT_CALL = {"open", "print", "input", "exec", "eval", "hash", "id", "globals"}
 

@@ -202,7 +202,10 @@ def ask_with(story, *names):
 
 
 def kept(story):
-    return [digest.decode().strip() for digest in story.state.keys.rows]
+    keys = story.state.keys.rows
+    order = [key.digest for key in story.state.key_order if keys.get(key.digest) is key]
+    assert len(order) == len(keys)
+    return [digest.decode().strip() for digest in order]
 
 
 def test_old_keys_are_forgotten_a_few_at_a_time_as_new_ones_come():

@@ -31,6 +31,7 @@ from onsale.engine.records import (
 from onsale.engine.restore import restore
 from onsale.engine.state import State, state_hash
 from onsale.journal.batch import Position
+from onsale.tests.engine.run import keys_as_stored
 
 RECORDS: dict[str, type[Any]] = {
     "events": Event,
@@ -52,7 +53,6 @@ RECORDS: dict[str, type[Any]] = {
     "seat_maps": SeatMap,
     "challenges": Challenge,
 }
-IN_THE_ORDER_THEY_CAME = frozenset({"keys", "provider_events", "challenges"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,5 @@ def take(state: State, position: Position) -> Checkpoint:
     assert state.tables.keys() == RECORDS.keys(), "every table is in a checkpoint"
     rows = {}
     for name, table in state.tables.items():
-        in_order = name in IN_THE_ORDER_THEY_CAME
-        found = table.rows.values() if in_order else [row for _, row in sorted(table.rows.items())]
-        rows[name] = tuple(encode(row) for row in found)
+        rows[name] = tuple(encode(table.rows[key]) for key in keys_as_stored(state, name))
     return Checkpoint(position, state.counters(), state_hash(state), rows)
