@@ -186,10 +186,11 @@ async def _start(settings: OutsideSettings) -> _Link:
         descriptor = there.fileno()
         command = [*WORKER, str(descriptor)]
         try:
-            # In a session of its own, so that Ctrl-C in the node's terminal ends the node, and the node the worker.
+            # In a group of its own, so that Ctrl-C in the node's terminal ends the node, and the node the worker. Not
+            # in a session of its own: Linux shares the cores among sessions, and on a busy machine it waited for long.
             # What it might print belongs with its log: the node's standard output is the node's.
             process = subprocess.Popen(  # noqa: ASYNC220 - takes 2 ms: the memory of the node is not copied
-                command, pass_fds=[descriptor], start_new_session=True, stdin=subprocess.DEVNULL, stdout=_STDERR
+                command, pass_fds=[descriptor], process_group=0, stdin=subprocess.DEVNULL, stdout=_STDERR
             )
         except OSError as error:
             here.close()

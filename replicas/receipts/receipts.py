@@ -301,8 +301,9 @@ class _Process(asyncio.Protocol):
 
 def _start_process(descriptor: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "onsale.replicas.receipts.process", str(descriptor)]
-    # in a session of its own, so that Ctrl-C in the node's terminal ends the node, and the node the process
-    return subprocess.Popen(command, pass_fds=[descriptor], start_new_session=True)
+    # In a group of its own, so that Ctrl-C in the node's terminal ends the node, and the node the process. In a session
+    # of its own its low priority would mean nothing: Linux shares the cores among sessions first.
+    return subprocess.Popen(command, pass_fds=[descriptor], process_group=0)
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

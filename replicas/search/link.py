@@ -152,8 +152,9 @@ class Link(asyncio.Protocol):
 
 def _start_process(descriptor: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "onsale.replicas.search.process", str(descriptor)]
-    # In a session of its own, so that Ctrl-C in the node's terminal ends the node, and the node the process.
-    return subprocess.Popen(command, pass_fds=[descriptor], start_new_session=True)
+    # In a group of its own, so that Ctrl-C in the node's terminal ends the node, and the node the process. Not in a
+    # session of its own: Linux shares the cores among sessions, and on a busy machine a start waited long for it.
+    return subprocess.Popen(command, pass_fds=[descriptor], process_group=0)
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

@@ -296,7 +296,7 @@ async def test_close_ends_the_process() -> None:
     await index.start(documents(1), 10)
     process_id = index.process_id
     assert process_id is not None
-    assert os.getsid(process_id) == process_id  # Ctrl-C in our terminal is not for it
+    assert os.getpgid(process_id) == process_id  # Ctrl-C in our terminal is not for it
     os.kill(process_id, signal.SIGSTOP)
     under_way = [asyncio.create_task(index.search(JAZZ, min_seq=seq)) for seq in (0, 99)]
     await turns()
