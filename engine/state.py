@@ -112,7 +112,7 @@ class State:
         self.members: Table[str, Member] = Table("members")
         self.epochs: Table[int, Epoch] = Table("epochs")  # in their order, the last EPOCHS_KEPT of them
         self.secrets: Table[str, Secret] = Table("secrets")
-        self.entries: Table[int, Entry] = Table("entries", Numbered)  # by entry_id
+        self.entries: Table[int, Entry] = Table("entries")  # by entry_id
         self.deliveries: Table[int, Delivery] = Table("deliveries", Numbered)
         self.provider_events: Table[str, ProviderEvent] = Table("provider_events", ByName, ordered=True)
         self.concerns: Table[str, Concern] = Table("concerns")

@@ -207,6 +207,6 @@ class Searches:
 
 
 def _bytes_of(page: _Page) -> int:
-    """What it takes, the texts of its rows included, though other pages may have the same ones."""
+    """Its body, that as it was sent last, and the texts of its rows, though other pages may have the same ones."""
     assert page.reading is not None
-    return 2 * len(page.reading.body) + _PAGE_BYTES
+    return 3 * len(page.reading.body) + _PAGE_BYTES

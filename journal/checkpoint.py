@@ -211,7 +211,9 @@ class CheckpointWriter:
 
 def _give_way() -> None:
     """Whoever serves people has the core first. Elsewhere than on Linux a thread has no priority of its own."""
-    if sys.platform == "linux":
+    if sys.platform != "linux":
+        return
+    with suppress(OSError):  # whoever forbids it has the checkpoints all the same
         os.setpriority(os.PRIO_PROCESS, get_native_id(), min(os.getpriority(os.PRIO_PROCESS, 0) + NICE, 19))
 
 

@@ -32,7 +32,7 @@ from rich.table import Table
 from ..engine.limits import CAPACITY_MAX, ENDED_KEPT_MS_MIN, HOLD_MS_DEFAULT
 from .generator import drive
 from .load import Load
-from .rush_nodes import RushNode, onsale, other_cpus, start_nodes
+from .rush_nodes import NodeEnded, RushNode, onsale, other_cpus, start_nodes
 from .soak_people import PRICE, SoakPeople
 
 PEAK_SECONDS: Final = 15.0
@@ -88,12 +88,17 @@ class Soak:
     async def run(self, rate: float) -> None:
         self.rate = rate
         sampling: list[asyncio.Task[None]] = []
-        await drive(
+        result = await drive(
             "127.0.0.1", self.nodes[0].port, self.people.request_of, connections=self._connections,
             seconds=self.seconds, rate=rate, on_response=self.people.answered,
             on_begin=lambda load: sampling.append(asyncio.ensure_future(self._sample(load))),
         )  # fmt: skip
+        self.errors.update(result.errors)  # since the last sample
+        if sampling[0].done():
+            sampling[0].result()  # what ended it: without samples nothing would be judged
         sampling[0].cancel()
+        for node in self.nodes:
+            node.check_runs()
 
     async def _sample(self, load: Load) -> None:
         began = time.monotonic()
@@ -114,7 +119,7 @@ class Soak:
         metrics = dict(line.rpartition(" ")[::2] for line in primary.text("/metrics").splitlines())
         of_bookings = {name: float(value) for name, value in metrics.items() if name.startswith("onsale_bookings{")}
         lags = [float(value) for name, value in metrics.items() if name.startswith("onsale_member_lag_seconds{")]
-        disk_bytes = sum(path.stat().st_size for path in primary.data.rglob("*") if path.is_file())
+        disk_bytes = sum(map(_size_bytes, primary.data.rglob("*")))
         return (
             primary.memory_bytes()[0],
             standby.memory_bytes()[0],
@@ -123,6 +128,13 @@ class Soak:
             max(lags, default=0.0),
             disk_bytes,
         )
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:  # a segment or a temporary file that is gone by now
+        return 0
 
 
 def faults_of(samples: list[Sample], rate: float) -> list[str]:
@@ -241,6 +253,8 @@ def main(minutes: float, share: float, rate: float | None, connections: int, dat
             uvloop.run(_until_stopped(soak.run(rate)))
         except asyncio.CancelledError:
             sys.exit(128 + signal.SIGTERM)
+        except NodeEnded as ended:
+            raise click.ClickException(str(ended)) from None
         finally:
             for node in nodes:
                 node.stop()
