@@ -49,9 +49,9 @@ class ResponseRenderer:
         Raises ValueError for a header that holds a line break or another control character.
         """
         second = int(time.time())
-        repeated = type(answer) is RepeatedAnswer and not head_only and not connection
-        if repeated and answer.second == second:  # type: ignore[attr-defined]
-            return answer.payload  # type: ignore[attr-defined,no-any-return]
+        repeated = answer if isinstance(answer, RepeatedAnswer) and not head_only and not connection else None
+        if repeated is not None and repeated.second == second:
+            return repeated.payload
         status, body, headers, content_type = answer if answer.status < 400 else identified(answer)
         if second != self._second:
             self._heads.clear()
@@ -67,8 +67,8 @@ class ResponseRenderer:
         if status in _WITHOUT_BODY:
             return b"%b%b\r\n" % (head, connection)
         payload = b"%b%d\r\n%b\r\n%b" % (head, len(body), connection, b"" if head_only else body)
-        if repeated:
-            answer.payload, answer.second = payload, second  # type: ignore[attr-defined]
+        if repeated is not None:
+            repeated.payload, repeated.second = payload, second
         return payload
 
     def _make_head(self, status: int, content_type: str) -> bytes:
