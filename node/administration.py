@@ -125,7 +125,7 @@ class Administration:
         member = self._member
         loop = asyncio.get_running_loop()
         asked: list[asyncio.Future[Reply | None]] = []
-        for voter in member.copy.rules().as_voters():
+        for voter in member.addresses.voters():
             if voter.name != member.name:
                 answer: asyncio.Future[Reply | None] = loop.create_future()
                 member.peers.ask(voter.replication, AskStatus(), STATUS_SECONDS, _setter(answer))

@@ -202,7 +202,7 @@ class Exchange:
         news = Announce(member.leading.epoch, me.name, me.replication, me.http)
         for each in member.copy.state.members.rows.values():
             if each.name != member.name and each.replication and each.name not in member.followers.senders:
-                member.peers.tell(each.replication, news)
+                member.peers.tell(member.addresses.of(each.node_id, each.replication), news)
 
     def report(self) -> None:
         """Up to whom this node follows: itself, and those behind it. Down to its followers: everyone."""

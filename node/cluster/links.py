@@ -1,6 +1,7 @@
 """How a node's connections to others are made.
 
-Owns what all of them have in common: the secret, who this node is, and one log of what was refused.
+Owns what all of them have in common: the secret, who this node is, who hears of those it talks to, and one log of what
+was refused.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ class Links:
         refusals: RefusalLog,
     ) -> None:
         self.refusals = refusals
+        self.on_heard: Callable[[Introduction], None] = lambda _who: None  # of everyone who has proved to belong here
         self._scheduler = scheduler
         self._secret = secret
         self._introduction = introduction
@@ -37,6 +39,11 @@ class Links:
     def _make(
         self, on_open: OnLink, on_frame: OnFrame, on_drained: OnLink, on_closed: OnClosed, *, dialed: bool
     ) -> Link:
+        def opened(link: Link) -> None:
+            assert link.peer is not None
+            self.on_heard(link.peer)
+            on_open(link)
+
         return Link(
             self._scheduler,
             self._secret,
@@ -44,7 +51,7 @@ class Links:
             dialed=dialed,
             nonce=self._nonce,
             refusals=self.refusals,
-            on_open=on_open,
+            on_open=opened,
             on_frame=on_frame,
             on_drained=on_drained,
             on_closed=on_closed,

@@ -24,6 +24,7 @@ from ...replicas.promise import NOBODY, Promise
 from ...replicas.refusals import RefusalLog
 from ...replicas.reports import Reports
 from ..loop import CommandLoop
+from .addresses import Addresses
 from .exchange import Exchange
 from .followers import Followers
 from .following import Following
@@ -73,6 +74,7 @@ class ClusterMember:
         self.followers = Followers(self.copy, self._leader_ms)
         refusals = RefusalLog(ports.scheduler.time)
         self.links = Links(ports.scheduler, settings.secret, self.introduction, ports.nonce, refusals)
+        self.addresses = Addresses(self.copy, self.links)
         self.exchange = Exchange(self)
         self.entrance = Entrance(self._accepted_link, self.links.refusals)
         self.peers = Peers(ports.scheduler, ports.network, self.links.dialed)
@@ -379,7 +381,7 @@ class ClusterMember:
         sender = self.followers.senders.get(name)
         if self.leading is None or self.hand_over_under_way is not None or sender is None or not sender.voting:
             why = (
-                f"{self.name} can't hand over to {name}: it must lead, not be handing over, and {name} must follow it."
+                f"{self.name} can't hand over to {name}: it must lead, hand over to nobody, and be followed by {name}."
             )
             told(False, [why], self.promise.epoch)  # noqa: FBT003
             return

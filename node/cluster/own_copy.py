@@ -18,7 +18,6 @@ from ...journal.disk import Disk
 from ...journal.errors import CorruptJournal, JournalFailed
 from ...journal.reader import SealedReader, position_at
 from ...journal.recovery import Recovered
-from ...replicas.frames import Voter
 from ...replicas.history import vector
 from ...replicas.leader import Writer
 from ...replicas.sender import Available, Background
@@ -39,9 +38,6 @@ class Rules:
     def led_by(self, node_id: bytes, name: str) -> bool:
         """Whether this node led last, be it under another name."""
         return self.node_ids[self.leader] == node_id if self.leader in self.node_ids else self.leader == name
-
-    def as_voters(self) -> list[Voter]:
-        return [Voter(name, replication) for name, replication in sorted(self.voters.items())]
 
 
 class OwnCopy:

@@ -1,6 +1,6 @@
 """What a cluster member is made with: who it is, the ports it works on, and what is around it.
 
-Owns these shapes alone. Two worlds stand behind them: node/process.py with real disks and sockets, and the simulation.
+Owns these shapes alone. Two worlds stand behind them: node/node.py with real disks and sockets, and the simulation.
 """
 
 from collections.abc import Callable

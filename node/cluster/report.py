@@ -37,7 +37,7 @@ def status_of(member: "ClusterMember") -> NodeStatus:
         leader=leader,
         leader_epoch=leader_epoch,
         sync_standbys=rules.sync_standbys,
-        voters=rules.as_voters(),
+        voters=member.addresses.voters(),
     )
 
 

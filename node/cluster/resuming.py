@@ -43,7 +43,7 @@ class Resuming:
     def _ask(self) -> None:
         member = self._member
         rules = member.copy.rules()
-        others = [voter for voter in rules.as_voters() if voter.name != member.name]
+        others = [voter for voter in member.addresses.voters() if voter.name != member.name]
         epoch = member.copy.position.epoch + 1
 
         def ended(outcome: Won | Lost) -> None:
@@ -80,7 +80,7 @@ class Resuming:
         for sentence in outcome.sentences:
             log.warning("this node can't lead yet: %s", sentence)
         member.heard_of(outcome.epoch, "another node")
-        leader = outcome.leader(member.copy.rules().as_voters(), without=member.name)
+        leader = outcome.leader(member.addresses.voters(), without=member.name)
         if leader:
             log.warning("another node leads by now, at %s: this one follows it", leader)
         elif not outcome.sentences:

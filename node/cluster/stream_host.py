@@ -27,8 +27,9 @@ class StreamHost:
         """The known leader, then where this node was told to look, then every member."""
         member = self._member
         own = self.own_address()
-        members = member.copy.state.members.rows.values()
-        known = [member.known_leader, *member.settings.sources, *(each.replication for each in members)]
+        rows = member.copy.state.members.rows.values()
+        members = [member.addresses.of(each.node_id, each.replication) for each in rows]
+        known = [member.known_leader, *member.settings.sources, *members]
         if not member.settings.voting:  # what it was told to follow comes first: the leader serves few
             known = [*member.settings.sources, *known]
         return [address for address in dict.fromkeys(known) if address and address != own]

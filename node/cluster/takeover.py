@@ -76,7 +76,7 @@ class Takeover:
     def _ask(self) -> None:
         member = self._member
         rules = member.copy.rules()
-        others = [voter for voter in rules.as_voters() if voter.name != member.name]
+        others = [voter for voter in member.addresses.voters() if voter.name != member.name]
         succeeds = self._handed_over and self.epoch == member.copy.position.epoch + 1
         needed = promises_needed(len(rules.voters), rules.sync_standbys, handed_over=succeeds) - 1
 

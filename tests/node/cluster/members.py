@@ -1,6 +1,7 @@
 """Cluster members on simulated time, disks and a network, driven by hand; and a stranger that asks them anything."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -122,6 +123,7 @@ class Machine:
             hold_ms=300_000,
             secret=SECRET,
         )
+        self.port = PORT
         self.disk = SimulatedDisk(ord(name[0]))
         self.told: list[tuple[str, Any]] = []
         self.loop: CommandLoop | None = None
@@ -134,7 +136,7 @@ class Machine:
 
     @property
     def address(self) -> str:
-        return f"{self.name}:{PORT}"
+        return f"{self.name}:{self.port}"
 
     def start(self) -> None:
         self.lives += 1
@@ -146,13 +148,17 @@ class Machine:
         unapplied = apply_committed(state, self.disk, recovered)
         scheduler = self.scheduler = NodeScheduler(self.group.time)
         self.member = ClusterMember(state, recovered, unapplied, self.settings, self._ports(scheduler), self)
-        self.group.network.listen(self.name, PORT, scheduler, self.member.accept)
+        self.group.network.listen(self.name, self.port, scheduler, self.member.accept)
         self.member.start()
 
     def kill(self) -> None:
         self.scheduler.kill()
         self.group.network.process_ended(self.name)
         self.disk.crash()
+
+    def move(self, port: int, *sources: str) -> None:
+        """Be another address from the next start on, and look for others there."""
+        self.port, self.settings = port, replace(self.settings, sources=sources)
 
     def live_again(self) -> None:
         """What a node does that asked for it."""
@@ -296,7 +302,7 @@ class Stranger:
             on_drained=lambda _link: None,
             on_closed=lambda _link, reason: self.reasons.append(reason),
         )
-        self.group.network.of("stranger", self.scheduler).dial(machine.name, PORT, self.link)
+        self.group.network.of("stranger", self.scheduler).dial(machine.name, machine.port, self.link)
         self.group.until(lambda: bool(opened or self.reasons))
         return self
 

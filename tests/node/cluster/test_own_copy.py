@@ -6,7 +6,6 @@ from onsale.engine import facts as f
 from onsale.journal.batch import Batch, seal, unseal
 from onsale.journal.errors import CorruptJournal
 from onsale.node.cluster.own_copy import OwnCopy
-from onsale.replicas.frames import Voter
 from onsale.tests.node.cluster.copies import copy_of, member, user
 from onsale.tests.simulation.scheduler import SimulatedTime
 
@@ -29,7 +28,7 @@ def test_the_rules_go_by_the_journal_to_its_very_end() -> None:
     )
     assert copy.state.sync_standbys == 1
     rules = copy.rules()
-    assert rules.as_voters() == [Voter("a", "a:7400"), Voter("b", "b:7400"), Voter("c", "c:7400")]
+    assert rules.voters == {"a": "a:7400", "b": "b:7400", "c": "c:7400"}
     assert (rules.sync_standbys, rules.leader) == (2, "a")
     assert rules.node_ids == {"a": b"a", "b": b"b", "c": b"c"}
     assert copy.state.sync_standbys == 1, "asking changes nothing"
@@ -58,7 +57,7 @@ def test_who_leads_by_the_last_epoch_that_was_written() -> None:
 
 def test_a_journal_older_than_epochs_knows_of_no_leader() -> None:
     rules = copy_of((1, [user("ada")]), (1, [user("bob")])).rules()
-    assert (rules.leader, rules.as_voters(), rules.sync_standbys) == ("", [], 0)
+    assert (rules.leader, rules.voters, rules.sync_standbys) == ("", {}, 0)
 
 
 # --- applying
