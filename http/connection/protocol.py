@@ -20,6 +20,7 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11, RawRequestMessage
+from msgspec.structs import replace
 
 from ...engine.codes import Code
 from ..call import Answer, Call
@@ -45,8 +46,6 @@ class Connection(FrameworkConnection):
         "_drained",
         "_held",
         "_in_framework",
-        "_last_call",
-        "_last_request",
         "_lingering",
         "_reader",
         "_reading_is_held",
@@ -65,8 +64,6 @@ class Connection(FrameworkConnection):
         self._slots: deque[Slot] = deque()  # answers owed, in order
         self._held: Request | None = None  # for the framework, once no answer is owed
         self._in_framework = False
-        self._last_request: Request | None = None  # what came twice
-        self._last_call: Call | None = None  # and the call that it is
         self._taking = True  # False once no further request of this connection will be answered
         self._client_is_done = False  # it closed its sending side
         self._lingering = False  # everything is answered, the client may still be reading
@@ -94,8 +91,8 @@ class Connection(FrameworkConnection):
     def data_received(self, data: bytes) -> None:
         if not self._taking:
             return
-        request = self._reader.again(data)
-        if request is not None and not self._slots and not self._in_framework and self._is_plain():
+        request = None if self._slots or self._in_framework else self._reader.again(data)
+        if request is not None and self._is_plain():
             self._take_again(request)
         else:
             self._reader.feed(data)
@@ -172,13 +169,17 @@ class Connection(FrameworkConnection):
                 return
 
     def _take_again(self, request: Request) -> None:
-        """Take the last request once more, with nothing else under way: what was found out about it still holds."""
-        call = self._last_call
-        if call is None or request is not self._last_request:
-            call = self._last_call = call_of(*request[:2], self._remote)
-            self._last_request = request
-        call.request_id = ""  # each has its own
-        if not self._offer(call, request[0]):
+        """Take one with the last one's head, with nothing else under way: what was found out about that still holds."""
+        message, body, _ = request
+        same = self._reader.same
+        assert same is not None
+        known = same.call
+        if known is None:
+            known = same.call = call_of(message, b"", self._remote)
+        call = replace(known, body=body, headers=message.headers)
+        taken = self._offer(call, message)
+        known.target = call.target
+        if not taken:
             self._held = request
             self._settle()
 
@@ -294,7 +295,6 @@ class Connection(FrameworkConnection):
         if self.transport is not None and not self._is_stream:
             super().begin_stream()
             self._reader.forget()
-            self._last_request = self._last_call = None
             self._taking = False
             self._shared.connections -= 1
 

@@ -7,7 +7,7 @@ taken out, so whoever asks decides how far ahead a client may run.
 Promises: a request comes out whole or not at all; whatever is wrong with the bytes comes out as a `ClientError`, after
 which the connection cannot be read any further. Never touches a socket or a clock.
 
-Who polls sends the same bytes again and again: a GET whose head is that of the one before is not parsed anew.
+A head that is that of the request before is not parsed anew: see same_head.py.
 
 The parser is told `response_with_body=False`, with which it reads heads only: it then makes no stream object per body,
 and a fault in one request does not swallow the requests before it in the same packet.
@@ -35,11 +35,11 @@ from yarl import URL
 
 from ...engine.codes import Code
 from .limits import ConnectionLimits
+from .same_head import SameHead, remember
 
 END_OF_HEAD: Final = b"\r\n\r\n"
 LINE_ENDS: Final = (b"\r", b"\n")
 FIRST_MIN: Final = ord("\r")  # an empty line begins with no more than this
-SAME_HEAD_BYTES_MAX: Final = 1_024  # kept for as long as the connection is
 CHUNKED: Final = -1
 CHUNKED_RAW_FACTOR: Final = 8  # how much larger than its content a chunked body may be: one byte in a chunk takes six
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
@@ -82,10 +82,9 @@ class RequestReader:
         "_parser",
         "_plain",
         "_position",
-        "_same_head",
-        "_same_request",
         "awaited",
         "continue_due",
+        "same",
         "stages",
     )
 
@@ -105,13 +104,12 @@ class RequestReader:
         self._head_bytes = 0  # of an unfinished head, already given to the parser
         self._head_tail = b""  # its last three, in case its end is split
         self._head_is_ascii = True
-        self._same_head = b""  # of the last request, if it was a plain GET
-        self._same_request: Request | None = None  # what it led to
         self._message: RawRequestMessage | None = None  # whose body is not complete yet
         self._plain = False
         self._body = bytearray()
         self._body_bytes_left = 0
         self._chunks: _ChunkedBody | None = None
+        self.same: SameHead | None = None  # of the last request that was as most are
         self.awaited = Awaited.REQUEST
         self.stages = 0  # goes up when an unfinished head or body begins: the moment its time starts to count
         self.continue_due = False  # the client waits for "100 Continue"; whoever sends it sets this back
@@ -122,9 +120,12 @@ class RequestReader:
         return len(self._buffer) - self._position
 
     def again(self, data: bytes) -> Request | None:
-        """What `data` asks, if that is the last request once more; it is not to be fed then. None: look closer."""
-        usual = self._position == len(self._buffer) and self.awaited is Awaited.REQUEST
-        return self._same_request if usual and data == self._same_head else None
+        """What `data` asks, if it is one request with the last head: it is not to be fed then. None: look closer."""
+        same = self.same
+        if same is None or self._position < len(self._buffer) or self.awaited is not Awaited.REQUEST:
+            return None
+        found = same.again(data)
+        return None if found is None else (*found, True)
 
     def feed(self, data: bytes) -> None:
         self._buffer = self._buffer[self._position :] + data if self._position < len(self._buffer) else data
@@ -149,8 +150,9 @@ class RequestReader:
         ):
             head = buffer[start:end]  # by far the most: it is whole
             self._position = end
-            if head == self._same_head:
-                return self._same_request
+            same = self.same
+            if same is not None and (message := same.message_of(head)) is not None:
+                return self._with_body(message, same.body_bytes, plain=True)
             message = self._parse(head, complete=True)
             if not self._head_is_ascii:
                 self._check_decodable(message)
@@ -171,26 +173,18 @@ class RequestReader:
         if expect is not None and expect.lower() == "100-continue":
             waits = message.version is HttpVersion11
             message = _without_expect(message)
-        if not body_bytes:
-            request = message, b"", plain
-            if plain and message.method == "GET" and 0 < len(head) <= SAME_HEAD_BYTES_MAX:
-                self._same_head, self._same_request = head, request
-            return request
-        if message.compression:
+        if body_bytes and message.compression:
             raise ClientError(415, Code.INVALID_FIELD, "Send the body as it is, without a Content-Encoding.")
         if body_bytes > self._limits.body_bytes_max:
             raise _body_too_large(self._limits)
-        start = self._position
-        end = start + body_bytes
-        if body_bytes > 0 and end <= len(self._buffer):
-            self._position = end
-            return message, self._buffer[start:end], plain
-        self.continue_due = waits and start == len(self._buffer)
-        return self._begin_body(message, body_bytes, plain=plain)
+        if plain and head:
+            self.same = remember(head, message, body_bytes)
+        self.continue_due = waits and body_bytes != 0 and self._position == len(self._buffer)
+        return self._with_body(message, body_bytes, plain=plain)
 
     def forget(self) -> None:
         """Keep nothing of the last request: there will be no further one."""
-        self._same_head, self._same_request = b"", None
+        self.same = None
 
     def _read_head(self) -> RawRequestMessage | None:
         buffer = self._buffer
@@ -255,7 +249,12 @@ class RequestReader:
         if message is not None:
             _refuse_undecodable(message)
 
-    def _begin_body(self, message: RawRequestMessage, body_bytes: int, *, plain: bool) -> Request | None:
+    def _with_body(self, message: RawRequestMessage, body_bytes: int, *, plain: bool) -> Request | None:
+        start = self._position
+        end = start + body_bytes
+        if body_bytes >= 0 and end <= len(self._buffer):  # by far the most: it is there
+            self._position = end
+            return message, self._buffer[start:end], plain
         self._message = message
         self._plain = plain
         self._body_bytes_left = body_bytes

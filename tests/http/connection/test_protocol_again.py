@@ -2,7 +2,7 @@
 
 from onsale.http.call import Answer
 from onsale.http.request_ids import request_id_of
-from onsale.tests.http.serving import get, serving, until
+from onsale.tests.http.serving import get, post, serving, until
 
 
 async def test_who_sends_the_same_bytes_again_is_answered_each_time_in_turn():
@@ -10,7 +10,7 @@ async def test_who_sends_the_same_bytes_again_is_answered_each_time_in_turn():
         for _ in range(3):
             client.send(get("/now"))
             assert await client.bodies(1) == ["GET/now"]
-        assert server.taken[1] is server.taken[2], "it is one call, looked at once"
+        assert server.taken[0].headers is server.taken[1].headers is server.taken[2].headers, "it was read once"
         client.send(get("/now") * 3)
         assert await client.bodies(3) == ["GET/now"] * 3
 
@@ -31,6 +31,29 @@ async def test_who_sends_the_same_bytes_again_is_answered_each_time_in_turn():
         client.send(get("/now", "Connection: close"))
         assert await client.bodies(1) == ["GET/now"]
         assert await client.reader.read() == b""
+
+
+async def test_what_was_looked_up_is_kept_and_what_is_each_one_s_own_is_not():
+    async with serving() as server, await server.connect() as client:
+        seen = []
+
+        def look(reply) -> bool:
+            call = server.taken[-1]
+            seen.append((call.target, call.body, call.headers["Idempotency-Key"]))
+            call.target = call.target or "looked up"
+            reply(Answer(200, b""))
+            return True
+
+        server.handlers["/hot"] = look
+        for number in range(1, 5):
+            client.send(post("/hot", b"%d" % number, f"Idempotency-Key: key {number}"))
+            await client.response()
+        assert seen[0] == (None, b"1", "key 1")
+        assert seen[2:] == [("looked up", b"3", "key 3"), ("looked up", b"4", "key 4")]
+        client.send(post("/cold", b"5", "Idempotency-Key: key 5"))
+        assert await client.bodies(1) == ["POST/cold5"]
+        client.send(post("/cold", b"6", "Idempotency-Key: key 6"))
+        assert await client.bodies(1) == ["POST/cold6"], "the application gets its own body, too"
 
 
 async def test_what_fails_again_is_answered_again(caplog):
