@@ -91,6 +91,16 @@ class _Blocks(MutableMapping[K, R]):
         block = self._blocks.get(self._block_of(key))
         return default if block is None else block.get(key, default)
 
+    def setdefault(self, key: K, default: R) -> R:
+        number = self._block_of(key)
+        block = self._blocks.get(number)
+        if block is None:
+            block = self._blocks[number] = {}
+        before = len(block)
+        row = block.setdefault(key, default)
+        self._count += len(block) - before
+        return row
+
     def blocks(self) -> Iterator[dict[K, R]]:
         """To be read, and not changed meanwhile."""
         return iter(self._blocks.values())
@@ -126,6 +136,15 @@ class Numbered(_Blocks[int, R]):
 
     def __getitem__(self, key: int) -> R:  # as above, without the call: every booking is looked up here
         return self._blocks[key >> BLOCK_BITS][key]
+
+    def __setitem__(self, key: int, row: R) -> None:
+        number = key >> BLOCK_BITS
+        block = self._blocks.get(number)
+        if block is None:
+            block = self._blocks[number] = {}
+        if key not in block:
+            self._count += 1
+        block[key] = row
 
     def get(self, key: int, default: R | None = None) -> R | None:  # type: ignore[override]
         block = self._blocks.get(key >> BLOCK_BITS)

@@ -102,10 +102,10 @@ class Sale:
         return named
 
     def claim(self, booking: Booking) -> None:
-        held = self.claims.get(booking.user_id)
-        if held is None:
-            self.claims[booking.user_id] = booking
-        elif isinstance(held, Booking):
+        held = self.claims.setdefault(booking.user_id, booking)
+        if held is booking:  # by far the most
+            return
+        if isinstance(held, Booking):
             claims = self.claims[booking.user_id] = Claims(held)
             claims.bookings[booking.id] = booking
             claims.tickets += booking.quantity

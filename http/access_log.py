@@ -42,9 +42,8 @@ class AccessLog:
         began = perf_counter() if self.is_on else 0.0
 
         def traced(answer: Answer) -> None:
-            status, body, headers, content_type = answer
-            if status < 400:
-                answer = Answer(status, body, (*headers, header), content_type)
+            if answer.status < 400:
+                answer = answer.with_headers((*answer.headers, header))
             else:  # it may say already under which id it was logged
                 answer = with_request_id(answer, header[1])
             reply(answer)

@@ -142,7 +142,7 @@ class Api:
         seq = self.gateway.durable_seq
         if answer.status >= 400:
             return with_seq(answer, seq)
-        return answer._replace(headers=(("Onsale-Seq", str(seq)), *headers))
+        return answer.with_headers((("Onsale-Seq", str(seq)), *headers))
 
     def internal(self, call: Call) -> Answer:
         """For the exception being handled, which is ours to mend."""

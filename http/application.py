@@ -91,7 +91,7 @@ def _as_problem(error: web.HTTPException) -> Answer:
     if isinstance(error, web.HTTPMethodNotAllowed):
         allow = ("Allow", ", ".join(sorted(error.allowed_methods)))
         answer = problem(Code.METHOD_NOT_ALLOWED, f"This path takes {allow[1]}.")
-        return answer._replace(headers=(*answer.headers, allow))
+        return answer.with_headers((*answer.headers, allow))
     if error.status == 404:
         return problem(Code.NOT_FOUND, "There is nothing at this path; /docs lists what there is.")
     if error.status >= 500:

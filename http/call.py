@@ -5,7 +5,7 @@ framework's path and the hot path. A call is answered exactly once, through the 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -24,15 +24,20 @@ class Call(msgspec.Struct, gc=False):
     remote: str | None = None  # the peer's address
     request_id: str = ""  # once anybody asks for it: see request_ids.py
     target: Any = None  # once it was looked up, what answers it: see hot.py
+    address: Any = None  # the same, whose it is: see access/gate.py
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, gc=False):
     """What is sent back. Content-Length and Date are added by whoever writes it to the socket."""
 
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
+
+    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> "Answer":
+        """The same answer with these headers instead."""
+        return Answer(self.status, self.body, headers, self.content_type)
 
 
 class RepeatedAnswer(Answer):

@@ -33,4 +33,4 @@ def key_of(call: Call, principal: Principal) -> Idempotency | None:
 
 def as_replayed(answer: Answer) -> Answer:
     """The first answer, given again."""
-    return answer._replace(headers=(*answer.headers, REPLAYED))
+    return answer.with_headers((*answer.headers, REPLAYED))

@@ -99,4 +99,4 @@ def problem(code: Code, detail: str, *, seq: int | None = None, extra: dict[str,
 def with_seq(answer: Answer, seq: int) -> Answer:
     """The same problem, saying at which position in the journal it was found."""
     body = orjson.dumps(orjson.loads(answer.body) | {"seq": seq})
-    return answer._replace(body=body, headers=(*answer.headers, ("Onsale-Seq", str(seq))))
+    return Answer(answer.status, body, (*answer.headers, ("Onsale-Seq", str(seq))), answer.content_type)

@@ -35,10 +35,9 @@ def request_id_of(call: Call) -> str:
 
 def with_request_id(answer: Answer, request_id: str) -> Answer:
     """The same answer, saying which request it is to. One that says so already stays as it is."""
-    status, body, headers, content_type = answer
-    if any(name == REQUEST_ID for name, _ in headers):
+    if any(name == REQUEST_ID for name, _ in answer.headers):
         return answer
-    return Answer(status, body, (*headers, (REQUEST_ID, request_id)), content_type)
+    return answer.with_headers((*answer.headers, (REQUEST_ID, request_id)))
 
 
 def identified(answer: Answer) -> Answer:

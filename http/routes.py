@@ -278,4 +278,4 @@ def _without_handler(method: str, resource: _Resource) -> Answer:
     if method == "OPTIONS":
         return Answer(204, b"", (allow, ("Cache-Control", PRIVATE)))
     answer = problem(Code.METHOD_NOT_ALLOWED, f"This path takes {allow[1]}.")
-    return answer._replace(headers=(*answer.headers, allow))
+    return answer.with_headers((*answer.headers, allow))

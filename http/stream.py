@@ -295,4 +295,4 @@ def to_other_methods(method: str) -> Answer:
     if method == "OPTIONS":
         return Answer(204, b"", (_ALLOW, ("Cache-Control", PRIVATE)))
     answer = problem(Code.METHOD_NOT_ALLOWED, f"This path takes {_ALLOW[1]}.")
-    return answer._replace(headers=(*answer.headers, _ALLOW))
+    return answer.with_headers((*answer.headers, _ALLOW))

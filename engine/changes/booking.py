@@ -33,10 +33,7 @@ def held(state: State, fact: f.Held) -> None:
     assert ticket_type.held + ticket_type.sold <= ticket_type.capacity, "sold twice"
     if not event.booked:
         _mark_booked(state, event)
-    if booking.user_id in sale.claims:
-        sale.claim(booking)
-    else:
-        sale.claims[booking.user_id] = booking
+    sale.claim(booking)
     state.deadlines.add(warning_of(at_ms, fact.expires_ms), booking_id)
     if sale.seating is not None:
         seats.follow(sale, booking, NEW, HELD)

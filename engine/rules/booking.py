@@ -90,7 +90,7 @@ def _book_guarded(state: State, now_ms: int, command: Book, sale: Sale, types: S
 def _book(state: State, now_ms: int, command: Book, sale: Sale, types: Sequence[TicketType]) -> Decision:
     event, quantity = sale.event, command.quantity
     user_id = command.user_id
-    has = sale.tickets_of(user_id) if user_id in sale.claims else 0
+    has = sale.tickets_of(user_id)
     if has + quantity > event.max_per_user:
         return refuse(
             state,

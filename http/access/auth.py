@@ -265,4 +265,4 @@ def _why(fault: Exception) -> str:
 def _refused(detail: str) -> Answer:
     answer = problem(Code.UNAUTHENTICATED, detail)
     others = tuple(header for header in answer.headers if header[0] != hdrs.WWW_AUTHENTICATE)
-    return answer._replace(headers=(*others, (hdrs.WWW_AUTHENTICATE, 'Bearer realm="onsale", error="invalid_token"')))
+    return answer.with_headers((*others, (hdrs.WWW_AUTHENTICATE, 'Bearer realm="onsale", error="invalid_token"')))

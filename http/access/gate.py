@@ -258,12 +258,16 @@ class Gate:
     # --- what the looks share
 
     def _address(self, call: Call) -> Address:
+        address: Address | None = call.address
+        if address is not None:
+            return address
         headers = call.headers
         if FORWARDED_ADDRESS in headers:
             text, _, mac = headers[FORWARDED_ADDRESS].partition(" ")
             if mac.isascii() and mac and hmac.compare_digest(mac, self._mac(text)):
                 return self._addresses.look_up(text)
-        return self._addresses.of(call.remote, headers)
+        address = call.address = self._addresses.of(call.remote, headers)
+        return address
 
     def _mac(self, address: str) -> str:
         """What shows that a node of this cluster says so; "" while there is no key."""

@@ -84,7 +84,7 @@ def _document(api: Api, call: Call, body: bytes) -> Answer:
         headers.append(("Content-Encoding", "gzip"))
     answer = read_answer(call, body, api.gateway.durable_seq, PUBLISHED, *headers, content_type=HTML)
     varied = tuple((name, f"{value}, Accept-Encoding" if name == "Vary" else value) for name, value in answer.headers)
-    return answer._replace(headers=varied)
+    return answer.with_headers(varied)
 
 
 @cache

@@ -125,7 +125,7 @@ class FrameworkConnection(RequestHandler):
         said = error.text or error.reason
         answer = problem(*known) if known else http_problem(error.status, Code.INVALID_FIELD, said)
         more = tuple((name, value) for name, value in error.headers.items() if not name.startswith("Content-"))
-        return _response(self.finish(answer._replace(headers=(*answer.headers, *more))))
+        return _response(self.finish(answer.with_headers((*answer.headers, *more))))
 
 
 def _response(answer: Answer) -> web.Response:

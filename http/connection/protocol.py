@@ -178,7 +178,7 @@ class Connection(FrameworkConnection):
             known = same.call = call_of(message, b"", self._remote)
         call = replace(known, body=body, headers=message.headers)
         taken = self._offer(call, message)
-        known.target = call.target
+        known.target, known.address = call.target, call.address
         if not taken:
             self._held = request
             self._settle()

@@ -28,7 +28,8 @@ def phrase(status: int) -> str:
 def http_problem(status: int, code: str, detail: str) -> Answer:
     """Make the answer for what HTTP itself finds wrong, with HTTP's status and title for it."""
     own = {"type": f"/docs/errors#{code}", "title": phrase(status), "status": status, "code": code}
-    return problem(Code.INVALID_FIELD, detail, extra=own)._replace(status=status)
+    found = problem(Code.INVALID_FIELD, detail, extra=own)
+    return Answer(status, found.body, found.headers, found.content_type)
 
 
 INTERNAL_PROBLEM = problem(Code.INTERNAL, "This is our fault, not yours, and has been logged. Try again.")
@@ -52,13 +53,15 @@ class ResponseRenderer:
         repeated = answer if isinstance(answer, RepeatedAnswer) and not head_only and not connection else None
         if repeated is not None and repeated.second == second:
             return repeated.payload
-        status, body, headers, content_type = answer if answer.status < 400 else identified(answer)
+        if answer.status >= 400:
+            answer = identified(answer)
+        status, body, content_type = answer.status, answer.body, answer.content_type
         if second != self._second:
             self._heads.clear()
             self._second = second
         head = self._heads.get((status, content_type)) or self._make_head(status, content_type)
         lines = ""
-        for name, value in headers:
+        for name, value in answer.headers:
             line = f"{name}: {value}"
             if not line.isprintable():
                 raise _not_printable(name, value)

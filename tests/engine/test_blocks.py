@@ -14,7 +14,7 @@ from onsale.engine.blocks import BLOCK_BITS, FIRST, FIRST_ROWS_MAX, PARTS, ByDig
 BLOCK = 1 << BLOCK_BITS
 # neighbours, block borders, and numbers as far apart as places of different events are
 keys = st.sampled_from([1, 2, 3, BLOCK - 1, BLOCK, BLOCK + 1, 7 * BLOCK, 1 << 32 | 1, 2 << 32 | 1])
-steps = st.lists(st.tuples(st.sampled_from(["set", "delete", "pop"]), keys, st.integers(0, 9)))
+steps = st.lists(st.tuples(st.sampled_from(["set", "delete", "pop", "setdefault"]), keys, st.integers(0, 9)))
 
 
 # what a key of each kind is, made of those numbers
@@ -40,6 +40,8 @@ def play(kind: type, steps: list[tuple[str, int, int]]) -> None:
         key = KINDS[kind](number)
         if what == "set":
             rows[key] = model[key] = value
+        elif what == "setdefault":
+            assert rows.setdefault(key, value) == model.setdefault(key, value)
         elif what == "pop":
             assert rows.pop(key, None) == model.pop(key, None)
         elif key in model:
