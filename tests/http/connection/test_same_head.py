@@ -34,7 +34,7 @@ def said(reader: RequestReader, data: bytes, *, again: bool = True):
     def take(request) -> bool:
         if request is not None:
             message, body, plain = request
-            headers = list(message.headers.items())
+            headers = [(name.lower(), value) for name, value in message.headers.items()]
             got.append((message.method, message.path, message.version, headers, body, plain))
         return request is not None
 
@@ -91,7 +91,7 @@ def test_keys_and_bodies_are_each_request_s_own(loop, keys, bodies):
     reader = reader_on(loop)
     for key, body in zip(keys, bodies, strict=False):
         ((*_, headers, got, _plain), *_) = said(reader, post("/booking", body, f"{KEY}: {key}"))
-        assert (dict(headers)[KEY], got) == (key.strip(), body)
+        assert (dict(headers)[KEY.lower()], got) == (key.strip(), body)
 
 
 def test_only_whole_requests_are_told_by_their_head(loop):
