@@ -15,6 +15,7 @@ K = TypeVar("K", int, str, bytes)
 R = TypeVar("R")
 
 BLOCK_BITS = 10  # 1,024 rows fill three quarters of what their block's dict takes
+LAID_OUT_ANEW_AT = frozenset({128, 32, 8})  # rows left in a block of numbers: a dict keeps the room of those that left
 PARTS = 1 << 10
 FIRST = -1  # the block that has all rows while they are few
 FIRST_ROWS_MAX = 20_000  # a millisecond to move; in a thousand parts they would take four times the memory
@@ -145,6 +146,13 @@ class Numbered(_Blocks[int, R]):
         if key not in block:
             self._count += 1
         block[key] = row
+
+    def __delitem__(self, key: int) -> None:
+        super().__delitem__(key)
+        number = key >> BLOCK_BITS
+        block = self._blocks.get(number)
+        if block is not None and len(block) in LAID_OUT_ANEW_AT:
+            self._blocks[number] = dict(block)
 
     def get(self, key: int, default: R | None = None) -> R | None:  # type: ignore[override]
         block = self._blocks.get(key >> BLOCK_BITS)

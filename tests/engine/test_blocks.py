@@ -1,6 +1,7 @@
 """Rows in blocks behave as a dict does."""
 
 from collections.abc import Callable, MutableMapping
+from sys import getsizeof
 from typing import Any
 from unittest import mock
 
@@ -149,3 +150,17 @@ def test_a_block_that_is_empty_is_let_go() -> None:
             del rows[number - 10]
     assert len(rows) == 10
     assert len(rows._blocks) <= 2
+
+
+def test_blocks_of_numbers_give_back_the_room_of_those_that_left() -> None:
+    """Of a thousand bookings a few are paid, and stay."""
+    rows: Numbered[int] = Numbered()
+    for number in range(20 * BLOCK):
+        rows[number] = number
+    full_bytes = sum(map(getsizeof, rows.blocks()))
+    stay = range(0, 20 * BLOCK, 200)
+    for number in range(20 * BLOCK):
+        if number not in stay:
+            del rows[number]
+    assert dict(rows) == {number: number for number in stay}
+    assert sum(map(getsizeof, rows.blocks())) < full_bytes / 50
