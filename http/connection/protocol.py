@@ -93,7 +93,7 @@ class Connection(FrameworkConnection):
             return
         request = None if self._slots or self._in_framework else self._reader.again(data)
         if request is not None and self._is_plain():
-            self._take_again(request)
+            self._take_again(*request)
         else:
             self._reader.feed(data)
             self._advance()
@@ -168,19 +168,22 @@ class Connection(FrameworkConnection):
             elif not self._reader.unread_bytes:
                 return
 
-    def _take_again(self, request: Request) -> None:
+    def _take_again(self, message: RawRequestMessage, body: bytes) -> None:
         """Take one with the last one's head, with nothing else under way: what was found out about that still holds."""
-        message, body, _ = request
         same = self._reader.same
         assert same is not None
         known = same.call
         if known is None:
             known = same.call = call_of(message, b"", self._remote)
-        call = replace(known, body=body, headers=message.headers)
-        taken = self._offer(call, message)
-        known.target, known.address = call.target, call.address
+        if body or message is not same.message:
+            call = replace(known, body=body, headers=message.headers)
+            taken = self._offer(call, message)
+            known.target, known.address = call.target, call.address
+        else:  # the same in all but its name
+            known.request_id = ""
+            taken = self._offer(known, message)
         if not taken:
-            self._held = request
+            self._held = message, body, True
             self._settle()
 
     def _offer(self, call: Call, message: RawRequestMessage) -> bool:

@@ -119,13 +119,15 @@ class RequestReader:
         """Bytes fed but not looked at."""
         return len(self._buffer) - self._position
 
-    def again(self, data: bytes) -> Request | None:
-        """What `data` asks, if it is one request with the last head: it is not to be fed then. None: look closer."""
+    def again(self, data: bytes) -> tuple[RawRequestMessage, bytes] | None:
+        """What `data` asks, if it is one request with the last head, and as plain: it is not to be fed then.
+
+        None: look closer.
+        """
         same = self.same
         if same is None or self._position < len(self._buffer) or self.awaited is not Awaited.REQUEST:
             return None
-        found = same.again(data)
-        return None if found is None else (*found, True)
+        return same.again(data)
 
     def feed(self, data: bytes) -> None:
         self._buffer = self._buffer[self._position :] + data if self._position < len(self._buffer) else data

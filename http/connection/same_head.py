@@ -33,7 +33,9 @@ class SameHead(msgspec.Struct, eq=False, gc=False):
 
     def again(self, data: bytes) -> tuple[RawRequestMessage, bytes] | None:
         """The head and the body, if `data` is one whole request with this head."""
-        head_bytes = len(data) - self.body_bytes
+        start, head_bytes = self.start, len(data) - self.body_bytes
+        if not self.rest:
+            return (self.message, data[head_bytes:]) if head_bytes == len(start) and data.startswith(start) else None
         message = self.message_of(data[:head_bytes]) if head_bytes > 0 else None
         return None if message is None else (message, data[head_bytes:])
 

@@ -33,7 +33,7 @@ def said(reader: RequestReader, data: bytes, *, again: bool = True):
 
     def take(request) -> bool:
         if request is not None:
-            message, body, plain = request
+            message, body, plain = (*request, True)[:3]
             headers = [(name.lower(), value) for name, value in message.headers.items()]
             got.append((message.method, message.path, message.version, headers, body, plain))
         return request is not None
