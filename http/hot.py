@@ -45,7 +45,8 @@ def make_hot(api: Api) -> Callable[[Call, Reply], "_Count | Literal[False]"]:
     """A function that takes a call, which it answers once by `reply`, now or later, and gives what is to be told of
     the answer; or leaves it and says False.
     """
-    route, limited, access_log = api.metrics.route, api.gate.limited, api.access_log
+    route, access_log = api.metrics.route, api.access_log
+    limited = api.gate.limited if api.gate.limits_addresses else None
     calls: dict[str, dict[str, _Target]] = {"POST": {}, "GET": {}}
     for (method, path), run in _CALLS.items():
         calls[method][path] = (run, route(method, path), path, ())
@@ -85,7 +86,7 @@ def make_hot(api: Api) -> Callable[[Call, Reply], "_Count | Literal[False]"]:
         if access_log.is_on or REQUEST_ID in call.headers:
             reply = access_log.traced(api.authenticator, call, method, path, reply)
         try:
-            refused = limited(call)
+            refused = None if limited is None else limited(call)
             if refused is not None:
                 reply(refused)
             else:

@@ -113,6 +113,11 @@ class Gate:
 
     # --- every call
 
+    @property
+    def limits_addresses(self) -> bool:
+        """Whether `limited` has anything to say."""
+        return self._per_address is not None
+
     def limited(self, call: Call) -> Answer | None:
         """The 429 for an address that asks too often. To be asked once per call, before anything else."""
         if self._per_address is None:

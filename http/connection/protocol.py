@@ -91,8 +91,9 @@ class Connection(FrameworkConnection):
     def data_received(self, data: bytes) -> None:
         if not self._taking:
             return
-        request = None if self._slots or self._in_framework else self._reader.again(data)
-        if request is not None and self._is_plain():
+        is_busy = self._slots or self._in_framework or self._held is not None or self._paused
+        request = None if is_busy else self._reader.again(data)
+        if request is not None:
             self._take_again(*request)
         else:
             self._reader.feed(data)
