@@ -58,8 +58,14 @@ def remember(head: bytes, message: RawRequestMessage, body_bytes: int) -> SameHe
     """What is worth to be remembered of a request that was read; None: nothing."""
     if len(head) > HEAD_BYTES_MAX:
         return None
-    if KEY_HEADER not in message.headers:
+    keys = message.headers.getall(KEY_HEADER, ())
+    if not keys:
         return SameHead(head, b"", body_bytes, message)
-    lines = list(_KEY_LINE.finditer(head))
-    end = head.find(b"\r\n", lines[0].end()) if len(lines) == 1 else -1
-    return SameHead(head[: lines[0].end()], head[end:], body_bytes, message) if end > 0 else None
+    line = _KEY_LINE.search(head) if len(keys) == 1 else None
+    if line is None:
+        return None
+    at = line.end()
+    end = head.index(b"\r\n", at)
+    if head[at:end] != keys[0].encode("utf-8", "surrogateescape"):  # the value goes on somewhere else
+        return None
+    return SameHead(head[:at], head[end:], body_bytes, message)

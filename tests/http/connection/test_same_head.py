@@ -49,6 +49,7 @@ def said(reader: RequestReader, data: bytes, *, again: bool = True):
 
 
 values = st.one_of(
+    st.just("folded\r\n on"),
     st.sampled_from(
         ["", " ", "k", "a key", " k ", "k\t", "\tk", "ké", "k\x7f", "k\x00", "k\r\nX: 1", "k\r\n\r\n", "k" * 256]
     ),
