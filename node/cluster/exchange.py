@@ -39,6 +39,11 @@ class Exchange:
         self._member = member
         self._downstream: set[str] = set()  # of whom only this node hears
 
+    def accepted(self) -> Link:
+        """The link of a connection that another node opened."""
+        member = self._member
+        return member.links.accepted(self.received, member.followers.drained, self.closed)
+
     def received(self, link: Link, frame: Frame) -> None:
         member = self._member
         match frame:

@@ -17,7 +17,6 @@ from ...replicas import frames
 from ...replicas.entrance import Entrance
 from ...replicas.frames import Introduction
 from ...replicas.lease import Claim
-from ...replicas.link import Link
 from ...replicas.peers import Peers
 from ...replicas.ports import Receiver
 from ...replicas.promise import NOBODY, Promise
@@ -76,7 +75,7 @@ class ClusterMember:
         self.links = Links(ports.scheduler, settings.secret, self.introduction, ports.nonce, refusals)
         self.addresses = Addresses(self.copy, self.links)
         self.exchange = Exchange(self)
-        self.entrance = Entrance(self._accepted_link, self.links.refusals)
+        self.entrance = Entrance(self.exchange.accepted, self.links.refusals)
         self.peers = Peers(ports.scheduler, ports.network, self.links.dialed)
         self._resuming: Resuming | None = None
         self._takeover: Takeover | None = None
@@ -397,6 +396,3 @@ class ClusterMember:
             self.right.obtain(lambda _reply: None, by_order=True)  # the other one may have it
             self.leading.resume()
             self.surroundings.leads(self.leading.loop)
-
-    def _accepted_link(self) -> Link:
-        return self.links.accepted(self.exchange.received, self.followers.drained, self.exchange.closed)
